@@ -1,0 +1,181 @@
+// Package broker is where gateways and the control plane meet: who serves
+// what, who watches, who may still enter, and who is waiting.
+//
+// The control plane publishes routes and listens for wants and activity; a
+// gateway resolves routes, claims desktops and reports viewers. Neither knows
+// the other's address. broker/memory serves one process, broker/redis a
+// fleet; broker/brokertest is the suite that both must pass.
+package broker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/streamspace/streamspace"
+)
+
+var (
+	// ErrNoRoute says that no desktop is published for the session: it sleeps,
+	// is still starting, or has ended.
+	ErrNoRoute = errors.New("no route to the session's desktop")
+	// ErrClaimed says that another gateway holds the desktop.
+	ErrClaimed = errors.New("desktop is claimed by another gateway")
+	// ErrStaleClaim says that the claim ran out or was taken over: its holder
+	// must stop serving the desktop at once.
+	ErrStaleClaim = errors.New("claim is stale")
+	// ErrRedeemed says that a ticket was used before.
+	ErrRedeemed = errors.New("ticket was used before")
+	// ErrDropped is delivered in place of the events that a subscriber lost
+	// because it read too slowly: whatever it derived from events must be read
+	// again.
+	ErrDropped = errors.New("events were dropped")
+)
+
+// Broker is the whole seam. A consumer declares the part it uses.
+type Broker interface {
+	Routes
+	Claims
+	Presence
+	Admission
+	Fleet
+
+	// Subscribe delivers every event published after it returned, until ctx
+	// ends or Close. At most buffer events wait; when there are more, the
+	// subscriber gets ErrDropped once and then the newer ones.
+	Subscribe(ctx context.Context, buffer int) (Subscription, error)
+}
+
+// Route tells a gateway how to reach a session's desktop.
+type Route struct {
+	Session streamspace.SessionID
+	Address string // "unix:/path" or "tcp:host:port" of an RFB server
+	Secret  []byte // what the desktop's end asks for; nil where the transport itself is private. Never logged.
+	Epoch   uint64 // grows with every start of the desktop: a higher one replaces a lower one
+}
+
+// Routes is the table of reachable desktops, written by the control plane.
+type Routes interface {
+	// Publish makes the route known. A route with a lower epoch than the one
+	// present changes nothing and is no error.
+	Publish(ctx context.Context, route Route) error
+	// Withdraw removes the route, if its epoch is not higher than epoch.
+	Withdraw(ctx context.Context, session streamspace.SessionID, epoch uint64) error
+	// Route returns the route or ErrNoRoute.
+	Route(ctx context.Context, session streamspace.SessionID) (Route, error)
+	// Want says that a viewer waits for a session without a route.
+	Want(ctx context.Context, session streamspace.SessionID) error
+}
+
+// Claim is one gateway's exclusive hold of a desktop. Epoch is the fencing
+// number: it grows with every claim of the session, and a holder with an old
+// one has lost the desktop.
+type Claim struct {
+	Session streamspace.SessionID
+	Gateway streamspace.GatewayID
+	Epoch   uint64
+	Expires time.Time
+}
+
+// Claims arbitrates which gateway talks to a desktop.
+type Claims interface {
+	// Claim takes the desktop for ttl, or returns the present holder's claim
+	// and ErrClaimed. The holder's own repeated claim keeps its epoch.
+	Claim(ctx context.Context, session streamspace.SessionID, gateway streamspace.GatewayID, ttl time.Duration) (Claim, error)
+	// Renew prolongs the claim by ttl from now, or returns ErrStaleClaim.
+	Renew(ctx context.Context, claim Claim, ttl time.Duration) (Claim, error)
+	// Release gives the claim up; releasing a stale claim is no error.
+	Release(ctx context.Context, claim Claim) error
+}
+
+// Viewer is one connection watching a session.
+type Viewer struct {
+	ID          streamspace.ViewerID
+	Session     streamspace.SessionID
+	User        streamspace.UserID
+	Gateway     streamspace.GatewayID
+	Permissions []streamspace.Permission
+	Since       time.Time
+}
+
+// Presence is who watches what and when somebody last did something.
+type Presence interface {
+	// Join records the viewer for ttl; calling it again prolongs.
+	Join(ctx context.Context, viewer Viewer, ttl time.Duration) error
+	Leave(ctx context.Context, viewer Viewer) error
+	Viewers(ctx context.Context, session streamspace.SessionID) ([]Viewer, error)
+	// Touch records input from a person at the given time. Times may arrive
+	// out of order: the latest wins.
+	Touch(ctx context.Context, session streamspace.SessionID, at time.Time) error
+	// LastTouch returns the latest touch, or the zero time.
+	LastTouch(ctx context.Context, session streamspace.SessionID) (time.Time, error)
+}
+
+// Revocation withdraws access. Whatever is set must match; a field left empty
+// matches all, but at least one of Session, User and Viewer is set. Tickets issued
+// before Before are refused and open streams are closed with Code.
+type Revocation struct {
+	Session streamspace.SessionID
+	User    streamspace.UserID
+	Viewer  streamspace.ViewerID
+	Before  time.Time
+	Code    streamspace.Code
+}
+
+// Admission keeps tickets honest across gateways.
+type Admission interface {
+	// Redeem marks the ticket as used until its expiry, or returns ErrRedeemed.
+	Redeem(ctx context.Context, ticket streamspace.TicketID, expires time.Time) error
+	// Revoke publishes the revocation and keeps it for keep, which is at least
+	// the longest life of a ticket.
+	Revoke(ctx context.Context, revocation Revocation, keep time.Duration) error
+	// Revoked returns the revocation that forbids a stream opened with a
+	// ticket issued at issued, if there is one.
+	Revoked(ctx context.Context, session streamspace.SessionID, user streamspace.UserID, viewer streamspace.ViewerID, issued time.Time) (Revocation, bool, error)
+}
+
+// Node is one gateway and how busy it is.
+type Node struct {
+	Gateway  streamspace.GatewayID
+	URL      string // base URL that clients may use, empty where they use the common one
+	Region   string
+	Viewers  int
+	Draining bool
+}
+
+// Fleet is the list of live gateways.
+type Fleet interface {
+	// Announce records the node for ttl; calling it again prolongs.
+	Announce(ctx context.Context, node Node, ttl time.Duration) error
+	Nodes(ctx context.Context) ([]Node, error)
+}
+
+// Event is one thing that happened on the broker. Kind says which of the other
+// fields are set.
+type Event struct {
+	Kind       EventKind
+	Session    streamspace.SessionID // route, withdrawn, want, touch, presence
+	Epoch      uint64                // route, withdrawn
+	At         time.Time             // touch
+	Revocation Revocation            // revocation
+}
+
+type EventKind string
+
+const (
+	EventRoute      EventKind = "route"      // a route was published
+	EventWithdrawn  EventKind = "withdrawn"  // a route was withdrawn
+	EventWant       EventKind = "want"       // a viewer waits for a session
+	EventTouch      EventKind = "touch"      // somebody did something
+	EventPresence   EventKind = "presence"   // the viewers of a session changed
+	EventRevocation EventKind = "revocation" // access was withdrawn
+)
+
+// Subscription is a stream of events for one reader.
+type Subscription interface {
+	// Next blocks for the next event. It returns ErrDropped once for any
+	// number of lost events, and ctx's error or io.EOF at the end.
+	Next(ctx context.Context) (Event, error)
+	// Close ends the subscription; it may be called more than once.
+	Close()
+}
