@@ -1,0 +1,120 @@
+// Package config reads the settings of one start: defaults, then the annotated
+// file, then STREAMSPACE_… variables, then flags, each overriding the one
+// before. Every mistake of all four is reported at once, and a key that nobody
+// knows is a mistake.
+//
+// It holds plain values only, so that reading a configuration links nothing.
+package config
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Example is the annotated configuration file, with every key at its default.
+//
+//go:embed streamspace.yaml
+var Example string
+
+// Config is the settings of `streamspace up`.
+type Config struct {
+	Listen            string // host:port of the one public listener
+	DataDir           string // everything this machine keeps: homes, the private database, keys
+	PostgresURL       string // empty: a private PostgreSQL in DataDir. Holds a password: never logged
+	AdminPasswordFile string // sets the first administrator's password; empty: a one-time link is printed
+
+	TLSCert       string
+	TLSKey        string
+	TLSSelfSigned bool
+
+	ExternalURL    *url.URL // what people type to get here, when a proxy is in front; nil: as the request says
+	AllowedOrigins []string // further origins whose pages may open streams
+	TrustedProxies []netip.Prefix
+
+	TemplateDir     string // further templates, as *.yaml
+	SessionsPerUser int
+	MaxViewers      int // on this gateway
+	KeepDesktops    bool
+
+	MetricsListen   string // host:port for /metrics; empty: on Listen, to direct loopback clients only
+	ShutdownTimeout time.Duration
+	LogLevel        string
+	LogFormat       string
+}
+
+// Default is the configuration of a start without any setting.
+func Default() Config {
+	return Config{
+		Listen:          "127.0.0.1:8080",
+		DataDir:         defaultDataDir(),
+		SessionsPerUser: 5,
+		MaxViewers:      9000, // two descriptors each: fits a hard limit of 20,000
+		ShutdownTimeout: 20 * time.Second,
+		LogLevel:        "info",
+		LogFormat:       "text",
+	}
+}
+
+func defaultDataDir() string {
+	if os.Geteuid() == 0 {
+		return "/var/lib/streamspace"
+	}
+	if state := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(state) {
+		return filepath.Join(state, "streamspace")
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "" // check asks for an explicit one
+	}
+	return filepath.Join(home, ".local", "state", "streamspace")
+}
+
+// TLS says whether the public listener speaks TLS.
+func (c *Config) TLS() bool { return c.TLSSelfSigned || c.TLSCert != "" }
+
+// check returns every mistake that no single setting shows.
+func (c *Config) check() error {
+	var mistakes []error
+	mistake := func(format string, args ...any) { mistakes = append(mistakes, fmt.Errorf(format, args...)) }
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		mistake("tls-cert and tls-key belong together: give both or neither")
+	}
+	if c.TLSSelfSigned && c.TLSCert != "" {
+		mistake("tls-self-signed makes its own certificate: do not give tls-cert and tls-key with it")
+	}
+	for _, file := range []struct{ key, path string }{
+		{"tls-cert", c.TLSCert}, {"tls-key", c.TLSKey}, {"admin-password-file", c.AdminPasswordFile}, {"template-dir", c.TemplateDir},
+	} {
+		if file.path == "" {
+			continue
+		}
+		if _, err := os.Stat(file.path); err != nil {
+			mistake("%s: %w", file.key, err)
+		}
+	}
+	if c.DataDir == "" {
+		mistake("data-dir: no home directory is known, so there is no default: give one")
+	}
+	if c.MetricsListen != "" && c.MetricsListen == c.Listen {
+		mistake("metrics-listen: %s is the public listener: leave it empty or choose another port", c.MetricsListen)
+	}
+	return errors.Join(mistakes...)
+}
+
+func checkAddress(value string) error {
+	_, port, err := net.SplitHostPort(value)
+	if err != nil {
+		return fmt.Errorf("%q is not host:port", value)
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return fmt.Errorf("%q has no usable port", value)
+	}
+	return nil
+}

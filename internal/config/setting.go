@@ -1,0 +1,186 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// setting is one key: the same name as a flag, in the file, and, upper case
+// with underscores after STREAMSPACE_, as an environment variable.
+type setting struct {
+	key   string
+	usage string
+	flag  bool // a bare flag means true
+	set   func(c *Config, value string) error
+}
+
+// Env is the setting's environment variable.
+func (s setting) env() string {
+	return "STREAMSPACE_" + strings.ToUpper(strings.ReplaceAll(s.key, "-", "_"))
+}
+
+var settings = []setting{
+	{key: "listen", usage: "`host:port` to serve the web page, the API and the streams on",
+		set: func(c *Config, v string) error { c.Listen = v; return checkAddress(v) }},
+	{key: "data-dir", usage: "`folder` for homes, the private database and keys",
+		set: func(c *Config, v string) error { return absolute(&c.DataDir, v) }},
+	{key: "postgres-url", usage: "`url` of a PostgreSQL 13 or newer; without it a private one is kept in the data folder",
+		set: setPostgresURL},
+	{key: "admin-password-file", usage: "`file` with the first administrator's password; without it a one-time link is printed",
+		set: func(c *Config, v string) error { return absolute(&c.AdminPasswordFile, v) }},
+	{key: "tls-cert", usage: "`file` with the TLS certificate chain (PEM)",
+		set: func(c *Config, v string) error { return absolute(&c.TLSCert, v) }},
+	{key: "tls-key", usage: "`file` with the TLS private key (PEM)",
+		set: func(c *Config, v string) error { return absolute(&c.TLSKey, v) }},
+	{key: "tls-self-signed", usage: "serve TLS with a certificate made here and kept in the data folder", flag: true,
+		set: func(c *Config, v string) error { return boolean(&c.TLSSelfSigned, v) }},
+	{key: "external-url", usage: "`url` that people reach this server at, when a proxy is in front",
+		set: setExternalURL},
+	{key: "allowed-origins", usage: "comma-separated `origins` whose pages may open streams, besides our own",
+		set: setAllowedOrigins},
+	{key: "trusted-proxies", usage: "comma-separated `networks` (CIDR) whose X-Forwarded-… headers are believed",
+		set: setTrustedProxies},
+	{key: "template-dir", usage: "`folder` with further templates (*.yaml)",
+		set: func(c *Config, v string) error { return absolute(&c.TemplateDir, v) }},
+	{key: "sessions-per-user", usage: "`number` of live sessions one user may have",
+		set: func(c *Config, v string) error { return positive(&c.SessionsPerUser, v) }},
+	{key: "max-viewers", usage: "`number` of viewers that this gateway admits",
+		set: func(c *Config, v string) error { return positive(&c.MaxViewers, v) }},
+	{key: "keep-desktops", usage: "leave desktops running when the server stops; the next start finds them again", flag: true,
+		set: func(c *Config, v string) error { return boolean(&c.KeepDesktops, v) }},
+	{key: "metrics-listen", usage: "`host:port` for /metrics; without it, loopback clients get it on the main listener",
+		set: setMetricsListen},
+	{key: "shutdown-timeout", usage: "`duration` that a clean end may take",
+		set: setShutdownTimeout},
+	{key: "log-level", usage: "`level`: debug, info, warn or error",
+		set: func(c *Config, v string) error { return oneOf(&c.LogLevel, v, "debug", "info", "warn", "error") }},
+	{key: "log-format", usage: "`format`: text or json",
+		set: func(c *Config, v string) error { return oneOf(&c.LogFormat, v, "text", "json") }},
+}
+
+func find(key string) (setting, bool) {
+	i := slices.IndexFunc(settings, func(s setting) bool { return s.key == key })
+	if i < 0 {
+		return setting{}, false
+	}
+	return settings[i], true
+}
+
+func setPostgresURL(c *Config, v string) error {
+	c.PostgresURL = v
+	if v == "" {
+		return nil
+	}
+	// The value holds a password, so no message repeats it.
+	if u, err := url.Parse(v); err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
+		return fmt.Errorf("not a postgres:// URL")
+	}
+	return nil
+}
+
+func setExternalURL(c *Config, v string) error {
+	c.ExternalURL = nil
+	if v == "" {
+		return nil
+	}
+	u, err := url.Parse(v)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+		return fmt.Errorf("%q is not of the form https://host", v)
+	}
+	u.Path = ""
+	c.ExternalURL = u
+	return nil
+}
+
+func setAllowedOrigins(c *Config, v string) error {
+	c.AllowedOrigins = nil
+	for _, origin := range list(v) {
+		u, err := url.Parse(origin)
+		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || origin != u.Scheme+"://"+u.Host {
+			return fmt.Errorf("%q is not an origin of the form https://host[:port]", origin)
+		}
+		c.AllowedOrigins = append(c.AllowedOrigins, origin)
+	}
+	return nil
+}
+
+func setTrustedProxies(c *Config, v string) error {
+	c.TrustedProxies = nil
+	for _, network := range list(v) {
+		prefix, err := netip.ParsePrefix(network)
+		if err != nil {
+			return fmt.Errorf("%q is not a network such as 10.0.0.0/8", network)
+		}
+		c.TrustedProxies = append(c.TrustedProxies, prefix.Masked())
+	}
+	return nil
+}
+
+func setMetricsListen(c *Config, v string) error {
+	c.MetricsListen = v
+	if v == "" {
+		return nil
+	}
+	return checkAddress(v)
+}
+
+func setShutdownTimeout(c *Config, v string) error {
+	d, err := time.ParseDuration(v)
+	if err != nil || d <= 0 || d > time.Hour {
+		return fmt.Errorf("%q is not a duration between 1ms and 1h, such as 20s", v)
+	}
+	c.ShutdownTimeout = d
+	return nil
+}
+
+func list(v string) []string {
+	var items []string
+	for item := range strings.SplitSeq(v, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			items = append(items, item)
+		}
+	}
+	return items
+}
+
+func absolute(field *string, v string) error {
+	if v == "" {
+		*field = ""
+		return nil
+	}
+	path, err := filepath.Abs(v)
+	*field = path
+	return err
+}
+
+func boolean(field *bool, v string) error {
+	value, err := strconv.ParseBool(v)
+	if err != nil {
+		return fmt.Errorf("%q is neither true nor false", v)
+	}
+	*field = value
+	return nil
+}
+
+func positive(field *int, v string) error {
+	value, err := strconv.Atoi(v)
+	if err != nil || value < 1 || value > 1_000_000 {
+		return fmt.Errorf("%q is not a number between 1 and 1000000", v)
+	}
+	*field = value
+	return nil
+}
+
+func oneOf(field *string, v string, allowed ...string) error {
+	*field = v
+	if !slices.Contains(allowed, v) {
+		return fmt.Errorf("%q is not one of %s", v, strings.Join(allowed, ", "))
+	}
+	return nil
+}
