@@ -6,13 +6,13 @@ import (
 )
 
 // Quantile returns the q-quantile (0 to 1) of the values by linear
-// interpolation between the two closest ranks, or NaN for none. It leaves the
-// order of the values as it is.
+// interpolation between the two closest ranks, or NaN for none. Values that are
+// NaN, rounds that failed, do not count.
 func Quantile(values []float64, q float64) float64 {
-	if len(values) == 0 {
+	sorted := slices.Sorted(slices.Values(measured(values)))
+	if len(sorted) == 0 {
 		return math.NaN()
 	}
-	sorted := slices.Sorted(slices.Values(values))
 	position := min(max(q, 0), 1) * float64(len(sorted)-1)
 	below := int(position)
 	if below == len(sorted)-1 {

@@ -1,0 +1,119 @@
+package product
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/streamspace/streamspace/bench/peer"
+)
+
+// readyTimeout bounds the first start, which initialises a database.
+const readyTimeout = 2 * time.Minute
+
+// Server is a `streamspace up` of its own in a temporary folder.
+type Server struct {
+	Base     string // URL
+	Username string
+	Password string
+
+	process *peer.Process
+	folder  string
+}
+
+// Serve starts the program and waits until it is ready. Stop must be called.
+func Serve(ctx context.Context, program string) (*Server, error) {
+	path, err := exec.LookPath(program)
+	if err != nil {
+		return nil, fmt.Errorf("%s is %w: make build", program, peer.ErrMissing)
+	}
+	folder, err := os.MkdirTemp("", "streamspace-bench-server-")
+	if err != nil {
+		return nil, fmt.Errorf("making a data folder: %w", err)
+	}
+	s := &Server{Username: "admin", Password: rand.Text(), folder: folder}
+	if err := s.launch(ctx, path); err != nil {
+		s.Stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Server) launch(ctx context.Context, path string) error {
+	// Sandboxes of other users must be able to pass through the folder.
+	if err := os.Chmod(s.folder, 0o755); err != nil {
+		return fmt.Errorf("opening the data folder: %w", err)
+	}
+	passwordFile := filepath.Join(s.folder, "password")
+	if err := os.WriteFile(passwordFile, []byte(s.Password+"\n"), 0o600); err != nil {
+		return fmt.Errorf("writing the password file: %w", err)
+	}
+	probe, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("looking for a free port: %w", err)
+	}
+	address := probe.Addr().String()
+	probe.Close()
+	s.Base = "http://" + address
+	command := exec.Command(path, "up", "--listen", address,
+		"--data-dir", filepath.Join(s.folder, "data"), "--admin-password-file", passwordFile)
+	command.Stdout = io.Discard
+	if s.process, err = peer.Launch(peer.Here(), command); err != nil {
+		return err
+	}
+	return s.ready(ctx)
+}
+
+func (s *Server) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	client := &http.Client{Timeout: requestTimeout}
+	defer client.CloseIdleConnections()
+	for {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Base+"/readyz", nil)
+		if err != nil {
+			return err
+		}
+		if response, err := client.Do(request); err == nil {
+			response.Body.Close()
+			if response.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-time.After(pollInterval):
+		case <-s.process.Exited():
+			return fmt.Errorf("the server ended: %s", s.process.Messages())
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the server to be ready: %w: %s", ctx.Err(), s.process.Messages())
+		}
+	}
+}
+
+// Usage is what server and desktops use now.
+func (s *Server) Usage() (peer.Usage, error) { return s.process.Usage() }
+
+// endTimeout bounds the orderly end with its desktops and database; only then
+// is the process group killed.
+const endTimeout = 30 * time.Second
+
+// Stop ends the server with its desktops and removes its folder.
+func (s *Server) Stop() {
+	if s.process != nil {
+		s.process.Signal(syscall.SIGTERM)
+		select {
+		case <-s.process.Exited():
+		case <-time.After(endTimeout):
+		}
+		s.process.Stop()
+	}
+	os.RemoveAll(s.folder)
+}
