@@ -112,7 +112,7 @@ func isRoute(name string) bool {
 	case "api", "stream", "rtc", "assets", "healthz", "readyz", "metrics":
 		return false
 	}
-	return name == indexName || !strings.Contains(path.Base(name), ".")
+	return name == "" || name == indexName || !strings.Contains(path.Base(name), ".")
 }
 
 func (h *Handler) serveFile(w http.ResponseWriter, r *http.Request, name string, f file) {

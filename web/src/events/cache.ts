@@ -1,0 +1,68 @@
+import type { QueryClient } from '@tanstack/react-query';
+import { keys } from '../api/keys';
+import type { Page, Session } from '../api/types';
+import type { LiveEvent } from './event';
+
+/** States that lists leave out unless they are asked for. */
+const OVER = new Set<Session['state']>(['stopped']);
+
+/** A list of sessions after one of them changed: newest first, the stopped ones gone. */
+export function withSession(list: readonly Session[], changed: Session): Session[] {
+  if (OVER.has(changed.state)) return list.filter((session) => session.id !== changed.id);
+  const index = list.findIndex((session) => session.id === changed.id);
+  if (index < 0) return [changed, ...list];
+  return list.map((session) => (session.id === changed.id ? changed : session));
+}
+
+/** Writes one event into the cache. Returns the session as it was known before, to tell what really changed. */
+export function applyEvent(client: QueryClient, event: LiveEvent, userId: string): Session | undefined {
+  const [area] = event.type.split('.');
+  if (area === 'user') {
+    void client.invalidateQueries({ queryKey: keys.users });
+    if (event.subject === userId) void client.invalidateQueries({ queryKey: keys.login });
+    return undefined;
+  }
+  if (area !== 'session') return undefined;
+  const id = event.session?.id ?? event.subject;
+  if (id === undefined) return undefined;
+  const before = client.getQueryData<Session>(keys.session(id)) ?? known(client, id);
+  if (event.session) put(client, event.session, userId);
+  else drop(client, id);
+  if (event.type !== 'session.updated' || event.session?.state !== before?.state) {
+    void client.invalidateQueries({ queryKey: keys.homes });
+  }
+  return before;
+}
+
+/** Writes a session that we were just told, by an event or as an answer. */
+export function put(client: QueryClient, session: Session, userId: string): void {
+  client.setQueryData(keys.session(session.id), session);
+  updateList(client, 'all', (list) => withSession(list, session));
+  if (session.owner.id === userId) updateList(client, 'mine', (list) => withSession(list, session));
+}
+
+function drop(client: QueryClient, id: string): void {
+  client.removeQueries({ queryKey: keys.session(id) });
+  for (const scope of ['mine', 'all'] as const) {
+    updateList(client, scope, (list) => list.filter((session) => session.id !== id));
+  }
+}
+
+function updateList(
+  client: QueryClient,
+  scope: 'mine' | 'all',
+  change: (list: Session[]) => Session[],
+): void {
+  const queryKey = keys.sessions(scope);
+  client.setQueryData<Page<Session>>(queryKey, (page) => page && { ...page, items: change(page.items) });
+  // An answer that was already on its way may be older than this event.
+  if (client.isFetching({ queryKey }) > 0) void client.invalidateQueries({ queryKey });
+}
+
+function known(client: QueryClient, id: string): Session | undefined {
+  return (['mine', 'all'] as const)
+    .map((scope) =>
+      client.getQueryData<Page<Session>>(keys.sessions(scope))?.items.find((item) => item.id === id),
+    )
+    .find((session) => session !== undefined);
+}

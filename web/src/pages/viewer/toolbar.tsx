@@ -1,0 +1,251 @@
+import { Badge, Box, Divider, IconButton, Paper, Popover, Tooltip, Typography } from '@mui/material';
+import {
+  ArrowLeft,
+  ChevronDown,
+  Clipboard,
+  Hand,
+  Keyboard,
+  Maximize,
+  Minimize,
+  MonitorCog,
+  SquareAsterisk,
+} from 'lucide-react';
+import { useRef, useState } from 'react';
+import type { ReactNode } from 'react';
+import { Link } from 'react-router';
+import type { Session } from '../../api/types';
+import type { SessionActions } from '../../sessions/actions';
+import { SessionMenu } from '../../sessions/session-card';
+import type { ClipboardSync } from '../../stream/clipboard';
+import type { Settings, StreamSession } from '../../stream/session';
+import { ClipboardPanel } from './clipboard-panel';
+import { DisplayPanel } from './display-panel';
+import { KeysPanel } from './keys-panel';
+import { StatusChip } from './status-chip';
+import { useStore } from './use-stream';
+
+type Panel = 'keys' | 'clipboard' | 'display';
+
+export interface ToolbarProps {
+  session: Session;
+  stream: StreamSession;
+  sync: ClipboardSync;
+  settings: Settings;
+  configure: (change: Partial<Settings>) => void;
+  actions: SessionActions;
+  /** Out of the way; it comes back on touch, focus and when the pointer nears. */
+  hidden: boolean;
+  onReveal: () => void;
+  /** Whether a panel is open: then the toolbar must stay. */
+  onBusy: (busy: boolean) => void;
+  fullscreen: boolean;
+  onFullscreen: () => void;
+  onTouchKeyboard: () => void;
+  /** Asks for control; absent where control was given already or cannot be asked for. */
+  onTakeControl?: (() => void) | undefined;
+}
+
+export function Toolbar(props: ToolbarProps) {
+  const { session, stream, sync, hidden, onReveal, onBusy } = props;
+  const state = useStore(stream.state);
+  const waiting = useStore(sync.waiting);
+  const [panel, setPanel] = useState<{ name: Panel; anchor: HTMLElement } | null>(null);
+  const bar = useRef<HTMLDivElement>(null);
+  const control = state.permissions.has('control');
+  const show = (name: Panel) => (event: React.MouseEvent<HTMLElement>) => {
+    setPanel({ name, anchor: event.currentTarget });
+    onBusy(true);
+  };
+  return (
+    <>
+      <Paper
+        ref={bar}
+        role="toolbar"
+        aria-label="Desktop"
+        elevation={8}
+        onFocus={onReveal}
+        onPointerMove={onReveal}
+        onKeyDown={(event) => walk(event, bar.current)}
+        sx={{
+          position: 'absolute',
+          zIndex: 2,
+          top: 'max(8px, env(safe-area-inset-top))',
+          left: '50%',
+          display: 'flex',
+          alignItems: 'center',
+          gap: { xs: 0, sm: 0.5 },
+          maxWidth: 'calc(100% - 12px)',
+          px: { xs: 0.5, sm: 1 },
+          py: 0.5,
+          borderRadius: 99,
+          border: 1,
+          borderColor: 'divider',
+          transform: hidden ? 'translate(-50%, calc(-100% - 24px))' : 'translate(-50%, 0)',
+          opacity: hidden ? 0 : 1,
+          transition: 'transform 220ms ease, opacity 220ms ease',
+        }}
+      >
+        <Tool label="Back to my sessions">
+          <IconButton component={Link} to="/sessions" size="small">
+            <ArrowLeft size={19} />
+          </IconButton>
+        </Tool>
+        <Typography
+          variant="subtitle2"
+          component="h1"
+          noWrap
+          sx={{ maxWidth: 180, px: 0.5, display: { xs: 'none', sm: 'block' } }}
+          title={session.name}
+        >
+          {session.name}
+        </Typography>
+        <StatusChip stream={stream} />
+        <Divider orientation="vertical" flexItem sx={{ mx: 0.5 }} />
+        {!control && state.phase === 'connected' && (
+          <>
+            <Typography variant="caption" color="text.secondary" sx={{ px: 0.5, whiteSpace: 'nowrap' }}>
+              View only
+            </Typography>
+            {props.onTakeControl && (
+              <Tool label="Take control of mouse and keyboard">
+                <IconButton size="small" onClick={props.onTakeControl}>
+                  <Hand size={19} />
+                </IconButton>
+              </Tool>
+            )}
+          </>
+        )}
+        {control && (
+          <>
+            <Tool label="On-screen keyboard" touchOnly>
+              <IconButton size="small" onClick={props.onTouchKeyboard}>
+                <Keyboard size={19} />
+              </IconButton>
+            </Tool>
+            <Tool label="Special keys">
+              <IconButton size="small" aria-haspopup="dialog" onClick={show('keys')}>
+                <SquareAsterisk size={19} />
+              </IconButton>
+            </Tool>
+          </>
+        )}
+        <Tool label={waiting ? 'Clipboard: the desktop copied text' : 'Clipboard'}>
+          <IconButton size="small" aria-haspopup="dialog" onClick={show('clipboard')}>
+            <Badge variant="dot" color="secondary" invisible={!waiting}>
+              <Clipboard size={19} />
+            </Badge>
+          </IconButton>
+        </Tool>
+        <Tool label="Display and quality">
+          <IconButton size="small" aria-haspopup="dialog" onClick={show('display')}>
+            <MonitorCog size={19} />
+          </IconButton>
+        </Tool>
+        <Tool label={props.fullscreen ? 'Leave full screen' : 'Full screen'}>
+          <IconButton size="small" onClick={props.onFullscreen}>
+            {props.fullscreen ? <Minimize size={19} /> : <Maximize size={19} />}
+          </IconButton>
+        </Tool>
+        <SessionMenu session={session} actions={props.actions} />
+      </Paper>
+      <Handle visible={hidden} onReveal={onReveal} />
+      <Popover
+        open={panel !== null}
+        anchorEl={panel?.anchor}
+        onClose={() => {
+          setPanel(null);
+          onBusy(false);
+          stream.focus();
+        }}
+        anchorOrigin={{ vertical: 'bottom', horizontal: 'center' }}
+        transformOrigin={{ vertical: 'top', horizontal: 'center' }}
+        slotProps={{
+          paper: {
+            role: 'dialog',
+            'aria-label': panel ? PANEL_NAMES[panel.name] : undefined,
+            sx: { mt: 1, borderRadius: 4, maxWidth: 'calc(100vw - 16px)' },
+          },
+        }}
+      >
+        {panel?.name === 'keys' && <KeysPanel stream={stream} />}
+        {panel?.name === 'clipboard' && <ClipboardPanel stream={stream} sync={sync} />}
+        {panel?.name === 'display' && <DisplayPanel settings={props.settings} configure={props.configure} />}
+      </Popover>
+    </>
+  );
+}
+
+const PANEL_NAMES: Record<Panel, string> = {
+  keys: 'Special keys',
+  clipboard: 'Clipboard',
+  display: 'Display and quality',
+};
+
+function Tool({
+  label,
+  touchOnly = false,
+  children,
+}: {
+  label: string;
+  touchOnly?: boolean;
+  children: React.ReactElement;
+}): ReactNode {
+  return (
+    <Tooltip title={label}>
+      <Box
+        component="span"
+        sx={
+          touchOnly
+            ? { display: 'none', '@media (any-pointer: coarse)': { display: 'inline-flex' } }
+            : { display: 'inline-flex' }
+        }
+      >
+        {children}
+      </Box>
+    </Tooltip>
+  );
+}
+
+/** What stays on screen of a hidden toolbar. */
+function Handle({ visible, onReveal }: { visible: boolean; onReveal: () => void }) {
+  return (
+    <Tooltip title="Toolbar (Ctrl+Alt+Shift)">
+      <IconButton
+        aria-label="Show the toolbar"
+        size="small"
+        tabIndex={visible ? 0 : -1}
+        onClick={onReveal}
+        onPointerEnter={onReveal}
+        sx={{
+          position: 'absolute',
+          zIndex: 1,
+          top: 0,
+          left: '50%',
+          transform: 'translateX(-50%)',
+          width: 64,
+          height: 20,
+          borderRadius: '0 0 12px 12px',
+          bgcolor: 'color-mix(in srgb, var(--mui-palette-background-paper) 70%, transparent)',
+          opacity: visible ? 0.75 : 0,
+          pointerEvents: visible ? 'auto' : 'none',
+          '&:hover, &:focus-visible': { bgcolor: 'background.paper', opacity: 1 },
+        }}
+      >
+        <ChevronDown size={16} />
+      </IconButton>
+    </Tooltip>
+  );
+}
+
+/** Arrow keys walk through a toolbar (WAI-ARIA, toolbar pattern). */
+function walk(event: React.KeyboardEvent, bar: HTMLElement | null): void {
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (!bar || step === undefined) return;
+  const stops = [...bar.querySelectorAll<HTMLElement>('button, a[href], [role="button"]')].filter(
+    (stop) => stop.offsetParent !== null,
+  );
+  const at = stops.indexOf(document.activeElement as HTMLElement);
+  if (at < 0) return;
+  event.preventDefault();
+  stops[(at + step + stops.length) % stops.length]?.focus();
+}

@@ -1,0 +1,66 @@
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useNavigate } from 'react-router';
+import { keys } from '../api/keys';
+import { api } from '../api/resources';
+import type { SessionChange } from '../api/resources';
+import type { Session } from '../api/types';
+import { useUser } from '../auth/login';
+import { put } from '../events/cache';
+import { useNotify } from '../notify/provider';
+import { useConfirm } from '../ui/confirm';
+import { messageOf } from '../ui/problem';
+
+/** What a person may do with a session, with the questions and the words that belong to it. */
+export function useSessionActions() {
+  const client = useQueryClient();
+  const user = useUser();
+  const navigate = useNavigate();
+  const confirm = useConfirm();
+  const { notify } = useNotify();
+
+  const failed = (title: string) => (error: unknown) =>
+    notify({ priority: 'high', severity: 'error', title, detail: messageOf(error) });
+  const remember = (session: Session) => {
+    put(client, session, user.id);
+    void client.invalidateQueries({ queryKey: keys.homes });
+  };
+
+  const start = useMutation({
+    mutationFn: api.createSession,
+    onSuccess: (session) => {
+      remember(session);
+      void navigate(`/sessions/${session.id}`);
+    },
+    onError: failed('The session did not start'),
+  });
+  const change = useMutation({
+    mutationFn: ({ id, ...wish }: SessionChange & { id: string }) => api.changeSession(id, wish),
+    onSuccess: remember,
+    onError: failed('Nothing was changed'),
+  });
+  const end = useMutation({
+    mutationFn: api.stopSession,
+    onSuccess: remember,
+    onError: failed('The session was not stopped'),
+  });
+
+  return {
+    start,
+    busy: change.isPending || end.isPending,
+    rename: (session: Session, name: string) => change.mutateAsync({ id: session.id, name }),
+    wake: (session: Session) => change.mutate({ id: session.id, desiredState: 'running' }),
+    hibernate: (session: Session) => change.mutate({ id: session.id, desiredState: 'hibernated' }),
+    stop: async (session: Session): Promise<boolean> => {
+      const sure = await confirm({
+        title: `Stop ${session.name}?`,
+        text: 'Its programs end, and what was not saved is lost. The home folder with your files stays.',
+        action: 'Stop',
+        dangerous: true,
+      });
+      if (sure) end.mutate(session.id);
+      return sure;
+    },
+  };
+}
+
+export type SessionActions = ReturnType<typeof useSessionActions>;

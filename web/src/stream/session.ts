@@ -1,0 +1,346 @@
+import { backoff } from './backoff';
+import { CLOSE_CODES, explainClose, explainRefusal, LOST, UNREACHABLE } from './closure';
+import type { Closure, Refusal } from './closure';
+import { LatencyMeter } from './latency';
+import { Store } from './store';
+import { permissionsOf } from './ticket';
+import type { Permission, Ticket } from './ticket';
+
+/** The most automatic attempts in a row, about two minutes of them; then a person decides. */
+export const ATTEMPTS = 12;
+
+/** A connection that lived this long, in milliseconds, was a good one: counting starts anew after it. */
+export const STABLE_AFTER = 10_000;
+
+/** How long a socket may take to open, in milliseconds. */
+export const SOCKET_TIMEOUT = 15_000;
+
+/** How long an open socket may wait for its desktop: the gateway's own bound is 60 s. */
+export const DESKTOP_TIMEOUT = 75_000;
+
+/** How often the round trip is measured, in milliseconds. */
+export const MEASURE_EVERY = 2_000;
+
+export type Scale = 'remote' | 'fit' | 'native';
+
+export interface Settings {
+  readonly scale: Scale;
+  /** JPEG quality of pictures, 0 to 9. */
+  readonly quality: number;
+  /** Effort put into compression, 0 to 9. */
+  readonly compression: number;
+}
+
+/** What a StreamSession needs of a VNC viewer. */
+export interface Display {
+  sendMark(mark: string): boolean;
+  sendKey(keysym: number, code: string, down?: boolean): void;
+  sendCtrlAltDel(): void;
+  paste(text: string): void;
+  focus(): void;
+  blur(): void;
+  disconnect(): void;
+  lastPicture(): HTMLCanvasElement | null;
+  setViewOnly(on: boolean): void;
+  setScale(scale: Scale): void;
+  setQuality(quality: number, compression: number): void;
+}
+
+export interface DisplayEvents {
+  connect(): void;
+  disconnect(): void;
+  name(name: string): void;
+  clipboard(text: string): void;
+  echo(mark: string): void;
+}
+
+/** What the outside world provides; the tests provide their own. */
+export interface Surroundings {
+  /** Asks the API for a ticket with these permissions, or with what is usual. Throws a Refusal. */
+  openTicket(permissions: readonly Permission[] | null, signal: AbortSignal): Promise<Ticket>;
+  openSocket(url: string): WebSocket;
+  openDisplay(target: HTMLElement, socket: WebSocket, events: DisplayEvents): Display;
+  random(): number;
+}
+
+export type Phase =
+  | 'idle' // not opened, or closed by us
+  | 'ticket' // asking the API to be let in
+  | 'opening' // connecting, or waiting for the desktop to come up
+  | 'connected'
+  | 'waiting' // the connection broke; trying again at retryAt
+  | 'ended'; // over until a person decides: closure says why
+
+export interface StreamState {
+  readonly phase: Phase;
+  /** Attempts since the last good connection; 0 for the first. */
+  readonly attempt: number;
+  /** When the next attempt starts, in milliseconds since 1970; null unless waiting. */
+  readonly retryAt: number | null;
+  /** Why the last connection ended; null while there is none to explain. */
+  readonly closure: Closure | null;
+  readonly permissions: ReadonlySet<Permission>;
+  /** The desktop's own name for itself. */
+  readonly name: string;
+}
+
+export interface StreamStats {
+  /** Round trip through stream and desktop in milliseconds; null before it is known. */
+  readonly latency: number | null;
+  readonly bytesPerSecond: number;
+}
+
+const NO_STATS: StreamStats = { latency: null, bytesPerSecond: 0 };
+
+interface Attempt {
+  readonly abort: AbortController;
+  socket: WebSocket | null;
+  display: Display | null;
+  opened: boolean;
+  connectedAt: number;
+  bytes: number;
+  timer: ReturnType<typeof setTimeout> | undefined;
+  meter: LatencyMeter;
+}
+
+/**
+ * One desktop shown in one element: it gets tickets, connects, measures, and connects again when the connection
+ * breaks. It knows nothing of React. Whoever opens it must close it.
+ */
+export class StreamSession {
+  readonly state = new Store<StreamState>({
+    phase: 'idle',
+    attempt: 0,
+    retryAt: null,
+    closure: null,
+    permissions: new Set(),
+    name: '',
+  });
+  readonly stats = new Store<StreamStats>(NO_STATS);
+  /** The text that was last copied inside the desktop. */
+  readonly clipboard = new Store<string>('');
+
+  readonly #world: Surroundings;
+  #target: HTMLElement | null = null;
+  #settings: Settings;
+  #wanted: readonly Permission[] | null;
+  #current: Attempt | null = null;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #frozen: HTMLCanvasElement | null = null;
+
+  /** `wanted` are the permissions to ask for; null asks for what the API gives an owner. */
+  constructor(settings: Settings, wanted: readonly Permission[] | null, world: Surroundings) {
+    this.#settings = settings;
+    this.#wanted = wanted;
+    this.#world = world;
+  }
+
+  /** Connects and stays connected; the picture appears in target. */
+  open(target: HTMLElement): void {
+    if (this.state.get().phase !== 'idle') return;
+    this.#target = target;
+    window.addEventListener('online', this.#hurry);
+    document.addEventListener('visibilitychange', this.#hurry);
+    this.#update({ attempt: 0, closure: null });
+    void this.#begin();
+  }
+
+  /** Connects at once, whatever went before, from now on with these permissions if they are given. */
+  reconnect(wanted: readonly Permission[] | null = this.#wanted): void {
+    if (!this.#target) return;
+    this.#wanted = wanted;
+    if (this.#current) this.#freeze(this.#current);
+    this.#abandon();
+    this.#update({ attempt: 0 });
+    void this.#begin();
+  }
+
+  /** Ends everything; the element is empty afterwards. */
+  close(): void {
+    window.removeEventListener('online', this.#hurry);
+    document.removeEventListener('visibilitychange', this.#hurry);
+    this.#abandon();
+    this.#thaw();
+    this.#target = null;
+    this.#update({ phase: 'idle', retryAt: null, closure: null });
+  }
+
+  configure(settings: Settings): void {
+    this.#settings = settings;
+    this.#apply();
+  }
+
+  allows(permission: Permission): boolean {
+    return this.state.get().permissions.has(permission);
+  }
+
+  sendKey(keysym: number, code: string, down?: boolean): void {
+    this.#current?.display?.sendKey(keysym, code, down);
+  }
+
+  sendCtrlAltDel(): void {
+    this.#current?.display?.sendCtrlAltDel();
+  }
+
+  /** Offers the text as the desktop's clipboard. */
+  paste(text: string): void {
+    if (this.allows('clipboard.in')) this.#current?.display?.paste(text);
+  }
+
+  focus(): void {
+    this.#current?.display?.focus();
+  }
+
+  blur(): void {
+    this.#current?.display?.blur();
+  }
+
+  async #begin(): Promise<void> {
+    const attempt: Attempt = {
+      abort: new AbortController(),
+      socket: null,
+      display: null,
+      opened: false,
+      connectedAt: 0,
+      bytes: 0,
+      timer: undefined,
+      meter: new LatencyMeter(),
+    };
+    this.#current = attempt;
+    this.#update({ phase: 'ticket', retryAt: null });
+    let ticket: Ticket;
+    try {
+      ticket = await this.#world.openTicket(this.#wanted, attempt.abort.signal);
+    } catch (refusal) {
+      this.#finish(attempt, isRefusal(refusal) ? explainRefusal(refusal) : UNREACHABLE);
+      return;
+    }
+    if (this.#current !== attempt) return;
+    this.#update({ phase: 'opening', permissions: permissionsOf(ticket.ticket) });
+    try {
+      this.#connect(attempt, ticket.url);
+    } catch {
+      this.#finish(attempt, UNREACHABLE); // the browser refuses the address: mixed content, or its own policy
+    }
+  }
+
+  #connect(attempt: Attempt, url: string): void {
+    if (!this.#target) return;
+    const socket = this.#world.openSocket(url);
+    attempt.socket = socket;
+    attempt.timer = setTimeout(() => this.#finish(attempt, UNREACHABLE), SOCKET_TIMEOUT);
+    socket.addEventListener('open', () => {
+      attempt.opened = true;
+      clearTimeout(attempt.timer);
+      attempt.timer = setTimeout(() => this.#finish(attempt, CLOSE_CODES[4004] ?? LOST), DESKTOP_TIMEOUT);
+    });
+    socket.addEventListener('message', (event: MessageEvent<unknown>) => {
+      if (event.data instanceof ArrayBuffer) attempt.bytes += event.data.byteLength;
+    });
+    // Registered before noVNC's own listener: the last picture must be copied before noVNC takes it away.
+    socket.addEventListener('close', (event) =>
+      this.#finish(attempt, explainClose(event.code, attempt.opened)),
+    );
+    attempt.display = this.#world.openDisplay(this.#target, socket, {
+      connect: () => this.#connected(attempt),
+      disconnect: () => this.#finish(attempt, LOST),
+      name: (name) => this.#update({ name }),
+      clipboard: (text) => this.clipboard.set(text),
+      echo: (mark) => attempt.meter.echo(mark, performance.now()),
+    });
+    this.#apply();
+  }
+
+  #connected(attempt: Attempt): void {
+    if (this.#current !== attempt) return;
+    clearTimeout(attempt.timer);
+    attempt.connectedAt = Date.now();
+    this.#thaw();
+    this.#update({ phase: 'connected', closure: null, retryAt: null });
+    this.#apply();
+    this.#measure(attempt, 0);
+  }
+
+  #measure(attempt: Attempt, bytesBefore: number): void {
+    const now = performance.now();
+    const bytes = attempt.bytes;
+    this.stats.set({
+      latency: attempt.meter.value(now),
+      bytesPerSecond: Math.round(((bytes - bytesBefore) * 1000) / MEASURE_EVERY),
+    });
+    // A hidden page is throttled by the browser: its figures would say nothing.
+    if (document.visibilityState === 'visible') {
+      const mark = attempt.meter.mark(now);
+      if (mark !== null && !attempt.display?.sendMark(mark)) attempt.meter = new LatencyMeter();
+    }
+    const soon = bytesBefore === 0 && attempt.meter.value(now) === null;
+    attempt.timer = setTimeout(() => this.#measure(attempt, bytes), soon ? MEASURE_EVERY / 4 : MEASURE_EVERY);
+  }
+
+  #finish(attempt: Attempt, closure: Closure): void {
+    if (this.#current !== attempt) return;
+    const wasGood = attempt.connectedAt > 0 && Date.now() - attempt.connectedAt >= STABLE_AFTER;
+    const count = wasGood ? 1 : this.state.get().attempt + 1;
+    this.#freeze(attempt);
+    this.#abandon();
+    if (!closure.automatic || count > ATTEMPTS) {
+      this.#update({ phase: 'ended', closure, attempt: count, retryAt: null });
+      return;
+    }
+    const wait = backoff(count, this.#world.random);
+    this.#update({ phase: 'waiting', closure, attempt: count, retryAt: Date.now() + wait });
+    this.#retry = setTimeout(() => void this.#begin(), wait);
+  }
+
+  /** Forgets the attempt under way; its late events are ignored. */
+  #abandon(): void {
+    clearTimeout(this.#retry);
+    const attempt = this.#current;
+    this.#current = null;
+    this.stats.set(NO_STATS);
+    if (!attempt) return;
+    clearTimeout(attempt.timer);
+    attempt.abort.abort();
+    attempt.display?.disconnect();
+    attempt.socket?.close();
+  }
+
+  /** Tries at once when the network or the person is back. */
+  readonly #hurry = (): void => {
+    if (this.state.get().phase !== 'waiting' || document.visibilityState !== 'visible') return;
+    clearTimeout(this.#retry);
+    void this.#begin();
+  };
+
+  #apply(): void {
+    const display = this.#current?.display;
+    if (!display) return;
+    display.setViewOnly(!this.allows('control'));
+    display.setScale(this.#settings.scale);
+    display.setQuality(this.#settings.quality, this.#settings.compression);
+  }
+
+  /** Leaves the last picture in place while there is no connection. */
+  #freeze(attempt: Attempt): void {
+    if (attempt.connectedAt === 0) return;
+    this.#thaw();
+    this.#frozen = attempt.display?.lastPicture() ?? null;
+    if (!this.#frozen) return;
+    this.#frozen.dataset.frozen = '';
+    this.#frozen.setAttribute('aria-hidden', 'true');
+    this.#target?.append(this.#frozen);
+  }
+
+  #thaw(): void {
+    this.#frozen?.remove();
+    this.#frozen = null;
+  }
+
+  #update(change: Partial<StreamState>): void {
+    this.state.set({ ...this.state.get(), ...change });
+  }
+}
+
+function isRefusal(error: unknown): error is Refusal {
+  return typeof error === 'object' && error !== null && 'status' in error && typeof error.status === 'number';
+}
