@@ -143,12 +143,18 @@ func (m ClientMessage) CutText() (CutText, []byte, bool) {
 	if m.Type != ClientCutText {
 		return CutText{}, nil, false
 	}
-	body := m.Raw[8:]
-	cut := CutText{Length: len(body), Extended: m.Raw[4]&0x80 != 0}
+	cut, body := parseCutText(m.Raw)
+	return cut, body, true
+}
+
+// parseCutText needs a whole clipboard message of either direction.
+func parseCutText(raw []byte) (CutText, []byte) {
+	body := raw[8:]
+	cut := CutText{Length: len(body), Extended: raw[4]&0x80 != 0}
 	if cut.Extended {
 		cut.Flags = ClipboardFlags(binary.BigEndian.Uint32(body))
 	}
-	return cut, body, true
+	return cut, body
 }
 
 // ContinuousUpdates reads EnableContinuousUpdates.

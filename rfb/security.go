@@ -19,8 +19,8 @@ const (
 	SecurityXVP      SecurityType = 22
 	SecurityDH       SecurityType = 30
 	SecurityMSLogon2 SecurityType = 113
-	SecurityRA256    SecurityType = 129
-	SecurityRAne256  SecurityType = 130
+	SecurityRA2256   SecurityType = 129
+	SecurityRA2ne256 SecurityType = 130
 )
 
 var securityNames = map[SecurityType]string{
@@ -36,8 +36,8 @@ var securityNames = map[SecurityType]string{
 	SecurityXVP:      "XVP",
 	SecurityDH:       "DH",
 	SecurityMSLogon2: "MSLogonII",
-	SecurityRA256:    "RA256",
-	SecurityRAne256:  "RAne256",
+	SecurityRA2256:   "RA2_256",
+	SecurityRA2ne256: "RA2ne_256",
 }
 
 func (s SecurityType) String() string {
