@@ -244,6 +244,18 @@ func (q *Queries) LastEventID(ctx context.Context) (int64, error) {
 	return column_1, err
 }
 
+const newestEventID = `-- name: NewestEventID :one
+SELECT coalesce(max(id), 0)::bigint FROM events
+`
+
+// Also of events that are not yet safe to read.
+func (q *Queries) NewestEventID(ctx context.Context) (int64, error) {
+	row := q.db.QueryRow(ctx, newestEventID)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
 const setEventCursor = `-- name: SetEventCursor :exec
 INSERT INTO event_cursors (consumer, last_id) VALUES ($1, $2)
 ON CONFLICT (consumer) DO UPDATE SET last_id = greatest(event_cursors.last_id, excluded.last_id)

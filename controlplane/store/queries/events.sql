@@ -39,3 +39,7 @@ VALUES (@at, @actor_id, @actor_name, @action, @subject, @outcome, @remote_addr, 
 -- Newest first; before 0: from the newest. action empty: every action.
 SELECT * FROM audit WHERE (@before::bigint = 0 OR id < @before::bigint) AND (@action::text = '' OR action = @action::text)
 ORDER BY id DESC LIMIT @max;
+
+-- name: NewestEventID :one
+-- Also of events that are not yet safe to read.
+SELECT coalesce(max(id), 0)::bigint FROM events;

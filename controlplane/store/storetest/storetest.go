@@ -1,0 +1,171 @@
+// Package storetest gives each test a database of its own on one real,
+// private PostgreSQL per test process.
+//
+// A package that uses it has
+//
+//	func TestMain(m *testing.M) { storetest.Main(m) }
+//
+// which also checks that no goroutine is left.
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"go.uber.org/goleak"
+
+	"github.com/streamspace/streamspace/controlplane/store"
+	"github.com/streamspace/streamspace/controlplane/store/postgres"
+)
+
+const (
+	prefix   = "streamspace-storetest-" // then the process id, "-", and random characters
+	template = "template_streamspace"
+)
+
+// server is the one of this test process. The tests of one process share it,
+// so it is the package's, and Main ends it.
+var server struct {
+	main  atomic.Bool // Main runs
+	start sync.Once
+	err   error
+	stop  func()
+	pg    *postgres.Server
+	count atomic.Int64
+}
+
+// Main runs the tests, stops the server, and exits. It fails the run when
+// goroutines are left.
+func Main(m *testing.M) {
+	server.main.Store(true)
+	removeStale()
+	code := m.Run()
+	if server.stop != nil {
+		server.stop()
+	}
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, "goroutines are left:", err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// New returns a migrated, empty store that the test has to itself.
+func New(t testing.TB) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), URL(t), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatalf("opening the test's database: %v", err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// URL returns the address of a migrated, empty database that the test has to
+// itself, for tests that open several stores on it.
+func URL(t testing.TB) string {
+	t.Helper()
+	if !server.main.Load() {
+		t.Fatal("the package's TestMain does not call storetest.Main")
+	}
+	server.start.Do(func() { server.err = start() })
+	if server.err != nil {
+		t.Fatalf("starting a private PostgreSQL for tests: %v", server.err)
+	}
+	name := fmt.Sprintf("test_%d", server.count.Add(1))
+	if err := admin(t.Context(), "CREATE DATABASE "+name+" TEMPLATE "+template); err != nil {
+		t.Fatalf("cloning the test database: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := admin(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
+			t.Errorf("dropping the test's database: %v", err)
+		}
+	})
+	return to(name)
+}
+
+func start() error {
+	dir, err := os.MkdirTemp("", fmt.Sprintf("%s%d-", prefix, os.Getpid()))
+	if err != nil {
+		return err
+	}
+	if err := os.Chmod(dir, 0o711); err != nil { // as root, PostgreSQL runs as another account
+		return err
+	}
+	pg, err := postgres.New(context.Background(), postgres.Options{Dir: filepath.Join(dir, "pg"), Log: slog.New(slog.DiscardHandler), Volatile: true})
+	if err != nil {
+		return err
+	}
+	server.pg = pg
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- pg.Run(ctx) }()
+	server.stop = func() {
+		cancel()
+		<-ended
+		os.RemoveAll(dir)
+	}
+	select {
+	case err := <-ended:
+		ended <- err
+		return err
+	case <-pg.Ready():
+	}
+	if err := admin(ctx, "CREATE DATABASE "+template); err != nil {
+		return err
+	}
+	migrated, err := store.Open(ctx, to(template), slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	migrated.Close()
+	return nil
+}
+
+// admin runs one statement outside of any test's database.
+func admin(ctx context.Context, statement string) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, to("postgres"))
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, statement)
+	return err
+}
+
+func to(db string) string {
+	u, err := url.Parse(server.pg.URL())
+	if err != nil {
+		panic(err) // our own URL
+	}
+	u.Path = "/" + db
+	return u.String()
+}
+
+// removeStale removes what a crashed test process left. Its server has ended
+// with it.
+func removeStale() {
+	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), prefix+"*")) // the pattern is well formed
+	for _, dir := range dirs {
+		pid, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), prefix), "-")
+		if n, err := strconv.Atoi(pid); err == nil && syscall.Kill(n, 0) == syscall.ESRCH {
+			os.RemoveAll(dir)
+		}
+	}
+}
