@@ -19,6 +19,8 @@ import (
 const (
 	// lossyRate is a busy desktop: 30 frames of 20 KB a second, 4.8 Mbit/s.
 	lossyRate = 30
+	// newestRate offers twice what the bottleneck of 10 Mbit/s carries.
+	newestRate = 120
 	// burstRate and burstFrames: a second of scrolling, three times what the
 	// bottleneck of 10 Mbit/s carries, then nothing until the period is over.
 	burstRate   = 60
@@ -65,7 +67,7 @@ func lines() []line {
 				{Key: "fps", Title: "frames/s", Digits: 1}, {Key: "burst", Title: "last change of a burst, p50 ms", Digits: 0}, {Key: "burst90", Title: "p90 ms", Digits: 0},
 			},
 			loads: []load{
-				{source.Config{Kind: source.JPEG20K, Pattern: source.Newest(source.Rate(burstRate))}, frameAges("p50", "p90", "p99", "fps")},
+				{source.Config{Kind: source.JPEG20K, Pattern: source.Newest(source.Rate(newestRate))}, frameAges("p50", "p90", "p99", "fps")},
 				{source.Config{Kind: source.Raw64K, Pattern: source.Newest(source.Bursts(burstRate, burstFrames, burstPeriod))}, burstEnds},
 			},
 		},

@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -125,8 +126,17 @@ func (r *Row) Values(key string) []float64 {
 	return values
 }
 
-// Compare adds a comparison; atMost nil only informs.
+// has says whether the table has a row of the subject.
+func (t *Table) has(subject string) bool {
+	return slices.ContainsFunc(t.Rows, func(row *Row) bool { return row.Subject == subject })
+}
+
+// Compare adds a comparison, unless one of the two has no row; atMost nil only
+// informs.
 func (t *Table) Compare(column, subject, base string, relation Relation, atMost *float64) {
+	if !t.has(subject) || relation != Value && !t.has(base) {
+		return
+	}
 	left := t.Row(subject).Values(column)
 	right := left
 	if relation != Value {
