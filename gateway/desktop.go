@@ -1,0 +1,302 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/streamspace/streamspace"
+	"github.com/streamspace/streamspace/broker"
+)
+
+// desktop is one session that has viewers here. Its goroutine holds the claim,
+// follows the route, and tells the broker who watches and that somebody does
+// something. It lives from the first viewer to the last.
+type desktop struct {
+	gateway *Gateway              // immutable
+	session streamspace.SessionID // immutable
+	look    chan struct{}         // the route may have changed; capacity 1
+	touched chan struct{}         // somebody did something; capacity 1
+	done    chan struct{}         // closed when run has returned
+
+	streams map[*stream]struct{} // guarded by gateway.mu
+	closing bool                 // guarded by gateway.mu; takes no more streams
+
+	mu        sync.Mutex
+	route     broker.Route // guarded by mu; valid if up
+	up        bool         // guarded by mu
+	lastTouch time.Time    // guarded by mu
+
+	// owned by run
+	claim   broker.Claim
+	claimed bool
+	wanted  time.Time // when the broker was last told that viewers wait
+}
+
+const (
+	// wantEvery is how often a wait is told again: a want may be lost with the
+	// process that took it.
+	wantEvery = 10 * time.Second
+	// brokerTimeout bounds one call to the broker outside an admission.
+	brokerTimeout = 5 * time.Second
+)
+
+// attach joins the stream to its session's desktop, and starts that if the
+// stream is the first.
+func (g *Gateway) attach(s *stream) *desktop {
+	for {
+		g.mu.Lock()
+		d := g.desktops[s.claims.Session]
+		if d == nil {
+			d = &desktop{
+				gateway: g, session: s.claims.Session, look: make(chan struct{}, 1), touched: make(chan struct{}, 1),
+				done: make(chan struct{}), streams: make(map[*stream]struct{}),
+			}
+			g.desktops[d.session] = d
+			g.metrics.desktops.Inc()
+			g.group.Add(1) // the stream's own count keeps Wait from being over
+			ctx := g.ctx
+			go func() {
+				defer g.group.Done()
+				d.run(ctx)
+			}()
+		}
+		if !d.closing {
+			d.streams[s] = struct{}{}
+			g.mu.Unlock()
+			return d
+		}
+		g.mu.Unlock()
+		<-d.done // it gives its claim up first: the next desktop takes it anew
+	}
+}
+
+// detach takes the stream off; with the last one the desktop ends.
+func (d *desktop) detach(s *stream) {
+	d.gateway.mu.Lock()
+	delete(d.streams, s)
+	d.gateway.mu.Unlock()
+	d.nudge()
+}
+
+// nudge makes run look at everything again.
+func (d *desktop) nudge() {
+	select {
+	case d.look <- struct{}{}:
+	default: // it will look anyway
+	}
+}
+
+// run owns the desktop until its last stream has left. The end of ctx does not
+// end it, but the streams: they need it to the last.
+func (d *desktop) run(ctx context.Context) {
+	ctx = context.WithoutCancel(ctx)
+	defer close(d.done)
+	ticker := time.NewTicker(d.gateway.timing.Claim / 3)
+	defer ticker.Stop()
+	again := d.refresh(ctx)
+	for !d.retire() {
+		select {
+		case <-d.look:
+			again = d.refresh(ctx)
+		case <-again:
+			again = d.refresh(ctx)
+		case <-d.touched:
+			d.tellTouch(ctx)
+		case <-ticker.C:
+			d.keep(ctx)
+			again = d.refresh(ctx)
+		}
+	}
+	d.giveUp(ctx)
+}
+
+// retire tells whether the last stream has left, and if so takes no more.
+func (d *desktop) retire() bool {
+	d.gateway.mu.Lock()
+	defer d.gateway.mu.Unlock()
+	d.closing = len(d.streams) == 0
+	return d.closing
+}
+
+// giveUp releases the claim and takes the desktop out of the gateway's books.
+func (d *desktop) giveUp(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, brokerTimeout)
+	defer cancel()
+	if d.claimed {
+		if err := d.gateway.broker.Release(ctx, d.claim); err != nil {
+			d.warn("releasing the claim", "error", err)
+		}
+	}
+	d.gateway.mu.Lock()
+	delete(d.gateway.desktops, d.session)
+	d.gateway.mu.Unlock()
+	d.gateway.metrics.desktops.Dec()
+}
+
+// refresh brings what the streams see in line with the broker. The channel it
+// returns, if any, says when to look again without being told.
+func (d *desktop) refresh(ctx context.Context) (again <-chan time.Time) {
+	ctx, cancel := context.WithTimeout(ctx, brokerTimeout)
+	defer cancel()
+	route, err := d.gateway.broker.Route(ctx, d.session)
+	switch {
+	case errors.Is(err, broker.ErrNoRoute):
+		d.setRoute(broker.Route{}, false)
+		return d.want(ctx)
+	case err != nil:
+		d.warn("reading the route", "error", err)
+		return time.After(time.Second) // a stream that runs goes on: the desktop is not what failed
+	}
+	if err := d.take(ctx); err != nil {
+		d.warn("claiming the desktop", "error", err)
+		d.endStreams(closing{streamspace.CodeUnavailable})
+		return time.After(time.Second)
+	}
+	d.wanted = time.Time{}
+	d.setRoute(route, true)
+	return nil
+}
+
+// want tells the control plane that viewers wait.
+func (d *desktop) want(ctx context.Context) <-chan time.Time {
+	if since := time.Since(d.wanted); since < wantEvery {
+		return time.After(wantEvery - since)
+	}
+	if err := d.gateway.broker.Want(ctx, d.session); err != nil {
+		d.warn("asking for the desktop", "error", err)
+		return time.After(time.Second)
+	}
+	d.wanted = time.Now()
+	return time.After(wantEvery)
+}
+
+// take claims the desktop, once.
+func (d *desktop) take(ctx context.Context) error {
+	if d.claimed {
+		return nil
+	}
+	claim, err := d.gateway.broker.Claim(ctx, d.session, d.gateway.id, d.gateway.timing.Claim)
+	if err != nil {
+		return fmt.Errorf("claiming %s: %w", d.session, err)
+	}
+	d.claim, d.claimed = claim, true
+	return nil
+}
+
+// setRoute makes the route known to the streams: those that wait look at it,
+// those that speak with an earlier desktop end.
+func (d *desktop) setRoute(route broker.Route, up bool) {
+	d.mu.Lock()
+	changed := d.up != up || d.route.Epoch != route.Epoch
+	d.route, d.up = route, up
+	d.mu.Unlock()
+	if !changed {
+		return
+	}
+	for _, s := range d.open() {
+		s.routeChanged(route.Epoch, up)
+	}
+}
+
+// current returns the route, if the desktop is up.
+func (d *desktop) current() (broker.Route, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.route, d.up
+}
+
+// keep prolongs the claim and everybody's presence.
+func (d *desktop) keep(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, brokerTimeout)
+	defer cancel()
+	if d.claimed {
+		claim, err := d.gateway.broker.Renew(ctx, d.claim, d.gateway.timing.Claim)
+		switch {
+		case errors.Is(err, broker.ErrStaleClaim):
+			d.claimed = false
+			d.warn("claim was lost", "epoch", d.claim.Epoch)
+			d.endStreams(closing{streamspace.CodeUnavailable})
+		case err != nil: // the next tick tries again, before the claim runs out
+			d.warn("renewing the claim", "error", err)
+		default:
+			d.claim = claim
+		}
+	}
+	for _, s := range d.open() {
+		if err := d.gateway.broker.Join(ctx, s.viewer(), d.gateway.timing.Claim); err != nil {
+			d.warn("prolonging presence", "viewer_id", s.claims.Viewer, "error", err)
+			return
+		}
+	}
+}
+
+// touch notes real input. It is called for each message and seldom does
+// anything.
+func (d *desktop) touch() {
+	now := time.Now()
+	d.mu.Lock()
+	due := now.Sub(d.lastTouch) >= d.gateway.timing.Touch
+	if due {
+		d.lastTouch = now
+	}
+	d.mu.Unlock()
+	if !due {
+		return
+	}
+	select {
+	case d.touched <- struct{}{}:
+	default: // one is on its way
+	}
+}
+
+func (d *desktop) tellTouch(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, brokerTimeout)
+	defer cancel()
+	d.mu.Lock()
+	at := d.lastTouch
+	d.mu.Unlock()
+	if err := d.gateway.broker.Touch(ctx, d.session, at); err != nil {
+		d.warn("telling activity", "error", err)
+	}
+}
+
+func (d *desktop) open() []*stream {
+	d.gateway.mu.Lock()
+	defer d.gateway.mu.Unlock()
+	open := make([]*stream, 0, len(d.streams))
+	for s := range d.streams {
+		open = append(open, s)
+	}
+	return open
+}
+
+func (d *desktop) endStreams(cause closing) {
+	for _, s := range d.open() {
+		s.end(cause)
+	}
+}
+
+// warn logs with the session's id. A logger of its own would be kept by every
+// desktop, for lines that are seldom written.
+func (d *desktop) warn(message string, args ...any) {
+	d.gateway.log.With("session_id", d.session).Warn(message, args...)
+}
+
+// dial connects to the desktop that the route names.
+func dial(ctx context.Context, address string) (net.Conn, error) {
+	network, target, ok := strings.Cut(address, ":")
+	if !ok || (network != "unix" && network != "tcp") {
+		return nil, fmt.Errorf("route address %q is neither unix: nor tcp:", address)
+	}
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, network, target)
+	if err != nil {
+		return nil, fmt.Errorf("dialing the desktop: %w", err)
+	}
+	return conn, nil
+}

@@ -1,0 +1,79 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/streamspace/streamspace"
+	"github.com/streamspace/streamspace/broker"
+	"github.com/streamspace/streamspace/gateway/relay"
+	"github.com/streamspace/streamspace/rfb"
+)
+
+// greet does the viewer's part of the RFB handshake up to ClientInit. It comes
+// before the desktop is looked for: a client that does not speak RFB wakes
+// nobody's desktop.
+func (s *stream) greet() error {
+	s.socket.ReadBy(time.Now().Add(s.gateway.timing.Handshake))
+	// Whether the viewer wants to be alone is not asked: viewers share a desktop.
+	_, err := rfb.ServerHandshake(s.socket, rfb.ServerConfig{})
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, relay.ErrTimeout) {
+		return fmt.Errorf("viewer's handshake: %w", closing{streamspace.CodeViewerIdle})
+	}
+	if _, known := knownEnd(err); known || errors.Is(err, relay.ErrViewerGone) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", relay.ErrViewerProtocol, err)
+}
+
+// connect dials the route's address and does the gateway's part of the
+// desktop's handshake. The end of the stream ends it.
+func (s *stream) connect(route broker.Route) (conn net.Conn, init rfb.ServerInit, err error) {
+	ctx, cancel := context.WithTimeout(s.ctx, s.gateway.timing.Dial)
+	defer cancel()
+	dialed, err := dial(ctx, route.Address)
+	if err != nil {
+		return nil, init, err
+	}
+	defer func() {
+		if err != nil {
+			dialed.Close()
+		}
+	}()
+	past := time.Unix(1, 0)
+	dialed.SetDeadline(time.Now().Add(s.gateway.timing.Handshake))
+	stop := context.AfterFunc(s.ctx, func() { dialed.SetDeadline(past) })
+	session, err := rfb.ClientHandshake(dialed, clientConfig(route))
+	if !stop() {
+		return nil, init, context.Cause(s.ctx)
+	}
+	if err != nil {
+		var wrong *rfb.ProtocolError
+		if errors.As(err, &wrong) {
+			return nil, init, fmt.Errorf("%w: %w", relay.ErrDesktopProtocol, err)
+		}
+		return nil, init, fmt.Errorf("desktop's handshake: %w", err)
+	}
+	conn, ok := session.Conn.(net.Conn)
+	if !ok {
+		return nil, init, fmt.Errorf("desktop's handshake returned a %T", session.Conn)
+	}
+	dialed.SetDeadline(time.Time{})
+	return conn, session.Init, nil
+}
+
+// clientConfig is how the gateway proves to the desktop who it is.
+func clientConfig(route broker.Route) rfb.ClientConfig {
+	config := rfb.ClientConfig{}
+	if len(route.Secret) > 0 {
+		config.Security = []rfb.SecurityType{rfb.SecurityVncAuth, rfb.SecurityNone}
+		config.Password = func() (user, password string, err error) { return "", string(route.Secret), nil }
+	}
+	return config
+}

@@ -1,0 +1,162 @@
+package relay
+
+import (
+	"bytes"
+	"errors"
+	"time"
+
+	"github.com/streamspace/streamspace/rfb"
+)
+
+// output is the way from the desktop to the viewer.
+type output struct {
+	*relay
+	withhold bool // the present message does not go to the viewer
+	deciding bool // whether it does will be known at decideAt
+	decideAt rfb.Event
+	held     []byte // what came before in earlier reads; at most a header or a fence
+
+	large          bool // the desktop fills small buffers
+	updates, rects int  // since the last report
+}
+
+// output relays until the desktop or the viewer ends.
+func (r *relay) output() error {
+	o := &output{relay: r}
+	for {
+		if err := o.once(); err != nil {
+			return o.ended(err)
+		}
+	}
+}
+
+// ended sorts the output's errors. The viewer's are named already.
+func (o *output) ended(err error) error {
+	switch {
+	case stopped(err):
+		return nil
+	case errors.Is(err, ErrViewerGone), errors.Is(err, ErrViewerSlow):
+		return err
+	default:
+		return desktopEnded(err)
+	}
+}
+
+// once relays what one read brings.
+func (o *output) once() error {
+	pool := &o.viewer.buffers.small
+	if o.large {
+		pool = &o.viewer.buffers.large
+	}
+	buf, n, err := o.desktop.receive(pool)
+	if err != nil {
+		return err
+	}
+	o.heard.Store(time.Now().UnixNano())
+	// A desktop that fills a small buffer has more to say; one that leaves
+	// most of a large one empty has become quiet.
+	o.large = n >= smallBuffer
+	end, walkErr := o.filter(buf.data()[:n])
+	o.sending.Store(true)
+	err = o.viewer.sendBuffer(buf, 0, end)
+	o.sending.Store(false)
+	buf.release()
+	o.report(end)
+	if walkErr != nil {
+		return walkErr
+	}
+	return err
+}
+
+// report tells the observer once for each read, not for each message.
+func (o *output) report(bytes int) {
+	o.observer.Moved(ToViewer, bytes)
+	if o.updates|o.rects != 0 {
+		o.observer.Updated(o.updates, o.rects)
+		o.updates, o.rects = 0, 0
+	}
+}
+
+// filter follows b and packs what may go to the viewer at its start. It
+// returns how much that is, also with an error: what was before it is good.
+func (o *output) filter(b []byte) (kept int, err error) {
+	from := 0 // where the message that is being decided on starts in b
+	for in := 0; in < len(b); {
+		n, event, err := o.walker.Next(b[in:])
+		if err != nil {
+			return kept, err
+		}
+		if event.Has(rfb.EventBegin) { // no byte was taken
+			o.begin()
+			from = in
+			continue
+		}
+		chunk := b[in : in+n]
+		in += n
+		if event.Has(rfb.EventRect) {
+			o.rects++
+		}
+		if o.deciding && event.Has(o.decideAt) {
+			if err := o.decide(); err != nil {
+				return kept, err
+			}
+			chunk = b[from:in]
+		}
+		if !o.withhold && !o.deciding {
+			if kept == in-len(chunk) {
+				kept = in // the common case: nothing was taken out before
+			} else {
+				kept += copy(b[kept:], chunk)
+			}
+		}
+	}
+	if o.deciding {
+		o.held = append(o.held, b[from:]...)
+	}
+	return kept, nil
+}
+
+// begin looks at a message of which only the type is known.
+func (o *output) begin() {
+	o.withhold, o.deciding, o.held = false, false, nil
+	switch message := o.walker.Message(); message {
+	case rfb.ServerFramebufferUpdate:
+		o.updates++
+	case rfb.ServerCutText:
+		// With one permission of the two it depends on what the message says.
+		o.withhold = !o.policy.ClipboardIn && !o.policy.ClipboardOut
+		o.deciding, o.decideAt = o.policy.ClipboardIn != o.policy.ClipboardOut, rfb.EventHeader
+	case rfb.ServerFence:
+		o.fences.Store(true)
+		o.deciding, o.decideAt = o.probes.Load() > 0, rfb.EventEnd
+	case rfb.ServerQEMU: // sound is all that a server says with it
+		o.withhold = !o.policy.Audio
+	case rfb.ServerXVP:
+		o.withhold = !o.policy.Control
+	}
+	if o.withhold {
+		o.observer.Withheld(o.walker.Message().String(), ToViewer)
+	}
+}
+
+// decide looks at the part of a message that says whether it may pass. What was
+// held back of it in earlier reads goes first.
+func (o *output) decide() error {
+	o.deciding = false
+	if o.walker.Message() == rfb.ServerFence {
+		fence := o.walker.Fence()
+		o.withhold = fence.Flags&rfb.FenceRequest == 0 && bytes.Equal(fence.Payload, probePayload)
+		if o.withhold {
+			o.probes.Add(-1) // the answer is ours, not the viewer's
+		}
+	} else if o.withhold = !o.policy.allowsToViewer(o.walker.CutText()); o.withhold {
+		o.observer.Withheld(o.walker.Message().String(), ToViewer)
+	}
+	held := o.held
+	o.held = nil
+	if o.withhold || len(held) == 0 {
+		return nil
+	}
+	_, err := o.viewer.Write(held)
+	return err
+}
