@@ -1,0 +1,28 @@
+#!/bin/bash
+# All measurements, one after the other, on an otherwise quiet machine: `make bench`.
+# Arguments are the experiments to run (relay latency idle wan start); none means all.
+# BENCH_OUT is the folder for results, BENCH_ROUNDS replaces every experiment's rounds.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+out=${BENCH_OUT:-bench/results}
+experiments=("$@")
+((${#experiments[@]})) || experiments=(relay latency idle wan start)
+
+CGO_ENABLED=0 go build -trimpath -o bin/ ./bench/cmd/bench ./bench/cmd/relayhost
+
+failed=()
+for experiment in "${experiments[@]}"; do
+	case $experiment in
+		relay | latency) rounds=7 ;;
+		idle | wan) rounds=3 ;; # a round takes minutes and holds gigabytes of peers
+		start) rounds=15 ;;
+		*) echo "bench/run.sh: no experiment $experiment; there are relay, latency, idle, wan, start" >&2; exit 2 ;;
+	esac
+	# One that lacks rights or a program must not keep the others from running.
+	bin/bench "$experiment" --rounds "${BENCH_ROUNDS:-$rounds}" --out "$out" || failed+=("$experiment")
+done
+if ((${#failed[@]})); then
+	echo "bench/run.sh: not measured: ${failed[*]}" >&2
+	exit 1
+fi
