@@ -25,13 +25,19 @@ export function Entrance({ title, text, children }: { title: string; text: React
       <Paper
         component="main"
         variant="outlined"
-        sx={{ position: 'relative', width: '100%', maxWidth: 420, p: { xs: 3, sm: 4.5 }, borderRadius: 5 }}
+        sx={{
+          position: 'relative',
+          width: '100%',
+          maxWidth: 420,
+          p: { xs: 3, sm: 4.5 },
+          borderRadius: '20px',
+        }}
       >
         <Stack spacing={3}>
           <Stack spacing={1.5} sx={{ alignItems: 'center', textAlign: 'center' }}>
             <LogoMark size={52} />
             <Typography variant="h1">{title}</Typography>
-            <Typography color="text.secondary">{text}</Typography>
+            <Typography color="textSecondary">{text}</Typography>
           </Stack>
           {children}
         </Stack>

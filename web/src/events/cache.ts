@@ -1,7 +1,6 @@
 import type { QueryClient } from '@tanstack/react-query';
 import { keys } from '../api/keys';
-import type { Page, Session } from '../api/types';
-import type { LiveEvent } from './event';
+import type { LiveEvent, Session, SessionPage } from '../api/types';
 
 /** States that lists leave out unless they are asked for. */
 const OVER = new Set<Session['state']>(['stopped']);
@@ -54,7 +53,7 @@ function updateList(
   change: (list: Session[]) => Session[],
 ): void {
   const queryKey = keys.sessions(scope);
-  client.setQueryData<Page<Session>>(queryKey, (page) => page && { ...page, items: change(page.items) });
+  client.setQueryData<SessionPage>(queryKey, (page) => page && { ...page, items: change(page.items) });
   // An answer that was already on its way may be older than this event.
   if (client.isFetching({ queryKey }) > 0) void client.invalidateQueries({ queryKey });
 }
@@ -62,7 +61,7 @@ function updateList(
 function known(client: QueryClient, id: string): Session | undefined {
   return (['mine', 'all'] as const)
     .map((scope) =>
-      client.getQueryData<Page<Session>>(keys.sessions(scope))?.items.find((item) => item.id === id),
+      client.getQueryData<SessionPage>(keys.sessions(scope))?.items.find((item) => item.id === id),
     )
     .find((session) => session !== undefined);
 }

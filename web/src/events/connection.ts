@@ -1,6 +1,6 @@
 import { backoff } from '../stream/backoff';
 import { Store } from '../stream/store';
-import type { LiveEvent } from './event';
+import type { LiveEvent } from '../api/types';
 import { parseEvent } from './event';
 
 export type LiveStatus = 'connecting' | 'live' | 'offline';

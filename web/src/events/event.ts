@@ -1,23 +1,14 @@
-import type { Session } from '../api/types';
+import type { LiveEvent } from '../api/types';
 
-/** One frame of GET /api/v1/events. */
-export interface LiveEvent {
-  readonly id: number;
-  readonly type: string;
-  readonly at: string;
-  readonly session?: Session;
-  readonly subject?: string;
-}
-
-/** Reads a frame; null if it is none. */
+/** Reads one frame of GET /api/v1/events; null if it is none. */
 export function parseEvent(data: unknown): LiveEvent | null {
   if (typeof data !== 'string') return null;
   try {
     const value: unknown = JSON.parse(data);
-    if (typeof value !== 'object' || value === null || !('type' in value) || typeof value.type !== 'string')
-      return null;
-    const event = value as LiveEvent;
-    return typeof event.id === 'number' ? event : null;
+    if (typeof value !== 'object' || value === null) return null;
+    if (!('type' in value) || typeof value.type !== 'string') return null;
+    if (!('id' in value) || typeof value.id !== 'number') return null;
+    return value as LiveEvent;
   } catch {
     return null;
   }

@@ -48,7 +48,7 @@ export function NotificationBell() {
           paper: {
             role: 'dialog',
             'aria-label': 'Notifications',
-            sx: { width: 360, maxWidth: '94vw', maxHeight: '70vh', borderRadius: 4 },
+            sx: { width: 360, maxWidth: '94vw', maxHeight: '70vh', borderRadius: '16px' },
           },
         }}
       >

@@ -57,7 +57,7 @@ export function Toasts() {
         </Stack>
       </Box>
       {more > 0 && (
-        <Typography variant="caption" color="text.secondary" sx={{ textAlign: 'right' }}>
+        <Typography variant="caption" color="textSecondary" sx={{ textAlign: 'right' }}>
           and {more} more
         </Typography>
       )}

@@ -18,7 +18,7 @@ export function CatalogPage() {
   const { data, error, isPending, refetch } = useQuery({ queryKey: keys.templates, queryFn: api.templates });
   const [params, setParams] = useSearchParams();
   const [search, setSearch] = useState('');
-  const { start } = useSessionActions();
+  const { start, starting } = useSessionActions();
   const templates = data?.items ?? [];
   const category = params.get('category') ?? ALL;
   const found = filterTemplates(templates, category, search);
@@ -104,9 +104,9 @@ export function CatalogPage() {
           <Box component="li" key={template.name} sx={{ display: 'grid' }}>
             <TemplateCard
               template={template}
-              starting={start.isPending && start.variables.template === template.name}
-              disabled={start.isPending}
-              onStart={() => start.mutate({ template: template.name })}
+              starting={starting === template.name}
+              disabled={starting !== null}
+              onStart={() => start(template.name)}
             />
           </Box>
         ))}
@@ -122,7 +122,7 @@ function RunningStrip() {
   if (sessions.length === 0) return null;
   return (
     <Box component="section" aria-label="Your sessions" sx={{ mb: 4 }}>
-      <Typography variant="overline" color="text.secondary" component="h2">
+      <Typography variant="overline" color="textSecondary" component="h2">
         Go on where you were
       </Typography>
       <Stack direction="row" spacing={1.5} useFlexGap sx={{ flexWrap: 'wrap', mt: 0.5 }}>

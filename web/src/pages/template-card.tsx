@@ -39,7 +39,7 @@ export function TemplateCard({
             </Stack>
           </Box>
         </Stack>
-        <Typography variant="body2" color="text.secondary" sx={{ mt: 1.75 }}>
+        <Typography variant="body2" color="textSecondary" sx={{ mt: 1.75 }}>
           {template.description}
         </Typography>
       </CardContent>
@@ -85,7 +85,7 @@ function NotInstalled({ template }: { template: Template }) {
           sx={{
             mt: 1,
             alignItems: 'center',
-            borderRadius: 2,
+            borderRadius: '8px',
             bgcolor: 'action.hover',
             pl: 1.25,
             pr: 0.5,
@@ -102,7 +102,7 @@ function NotInstalled({ template }: { template: Template }) {
           <CopyButton text={template.installCommand} label="Copy the command" />
         </Stack>
       ) : (
-        <Typography variant="body2" color="text.secondary" sx={{ mt: 1 }}>
+        <Typography variant="body2" color="textSecondary" sx={{ mt: 1 }}>
           Missing on this machine: {template.missing.join(', ')}
         </Typography>
       )}

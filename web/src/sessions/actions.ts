@@ -2,8 +2,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from 'react-router';
 import { keys } from '../api/keys';
 import { api } from '../api/resources';
-import type { SessionChange } from '../api/resources';
-import type { Session } from '../api/types';
+import type { Session, SessionChange } from '../api/types';
 import { useUser } from '../auth/login';
 import { put } from '../events/cache';
 import { useNotify } from '../notify/provider';
@@ -45,7 +44,10 @@ export function useSessionActions() {
   });
 
   return {
-    start,
+    /** Starts a desktop and opens it. */
+    start: (template: string) => start.mutate({ template, key: newKey() }),
+    /** The template that is being started now. */
+    starting: start.isPending ? start.variables.template : null,
     busy: change.isPending || end.isPending,
     rename: (session: Session, name: string) => change.mutateAsync({ id: session.id, name }),
     wake: (session: Session) => change.mutate({ id: session.id, desiredState: 'running' }),
@@ -61,6 +63,11 @@ export function useSessionActions() {
       return sure;
     },
   };
+}
+
+/** Not crypto.randomUUID, which pages without TLS do not have. */
+function newKey(): string {
+  return [...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(36)).join('-');
 }
 
 export type SessionActions = ReturnType<typeof useSessionActions>;

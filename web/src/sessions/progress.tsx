@@ -45,12 +45,12 @@ export function Progress({ steps }: { steps: readonly Step[] }) {
             <Typography
               variant="body2"
               sx={{ fontWeight: step.state === 'active' ? 650 : 450, lineHeight: '24px' }}
-              color={step.state === 'waiting' ? 'text.secondary' : 'text.primary'}
+              color={step.state === 'waiting' ? 'textSecondary' : 'textPrimary'}
             >
               {step.label}
             </Typography>
             {step.detail && (
-              <Typography variant="body2" color="text.secondary">
+              <Typography variant="body2" color="textSecondary">
                 {step.detail}
               </Typography>
             )}

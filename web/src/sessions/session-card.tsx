@@ -35,7 +35,7 @@ export function SessionCard({ session, actions }: { session: Session; actions: S
             <Typography variant="h3" component="h2" noWrap title={session.name}>
               {session.name}
             </Typography>
-            <Typography variant="body2" color="text.secondary" noWrap>
+            <Typography variant="body2" color="textSecondary" noWrap>
               {session.templateDisplayName}
             </Typography>
           </Box>
@@ -96,7 +96,7 @@ function Facts({ session }: { session: Session }) {
   return (
     <Typography
       variant="body2"
-      color={session.state === 'failed' ? 'error' : 'text.secondary'}
+      color={session.state === 'failed' ? 'error' : 'textSecondary'}
       component="div"
     >
       {session.state === 'failed' && (session.reason ?? 'The desktop ended by itself too often.')}

@@ -43,7 +43,7 @@ export function Shell() {
           top: -60,
           px: 2,
           py: 1,
-          borderRadius: 2,
+          borderRadius: '8px',
           bgcolor: 'primary.main',
           color: 'primary.contrastText',
           '&:focus': { top: 12 },
@@ -69,7 +69,7 @@ export function Shell() {
               component={Link}
               to="/catalog"
               aria-label="StreamSpace, to the catalog"
-              sx={{ textDecoration: 'none', mr: { md: 3 } }}
+              sx={{ display: 'flex', textDecoration: 'none', mr: { md: 3 } }}
             >
               <Logo />
             </Box>

@@ -72,7 +72,7 @@ export function UserMenu() {
       >
         <Box sx={{ px: 2, py: 1 }}>
           <Typography variant="subtitle2">{user.displayName || user.username}</Typography>
-          <Typography variant="body2" color="text.secondary">
+          <Typography variant="body2" color="textSecondary">
             {user.username}
             {user.role === 'admin' && ' · administrator'}
           </Typography>

@@ -16,10 +16,24 @@ export interface Closure {
 
 /** The gateway's close codes. The table equals the one in the Go package gateway; a test compares them. */
 export const CLOSE_CODES: Readonly<Record<number, Closure>> = {
+  1011: {
+    name: 'internal',
+    title: 'Something went wrong on the server',
+    detail: 'That is our mistake. Your desktop keeps running; connecting again usually helps.',
+    next: 'retry',
+    automatic: true,
+  },
   1012: {
     name: 'gateway_draining',
     title: 'StreamSpace is restarting',
     detail: 'Your desktop keeps running. The picture comes back by itself in a moment.',
+    next: 'retry',
+    automatic: true,
+  },
+  1013: {
+    name: 'unavailable',
+    title: 'StreamSpace is busy',
+    detail: 'A part that is needed does not answer at the moment.',
     next: 'retry',
     automatic: true,
   },

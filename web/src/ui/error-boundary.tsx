@@ -22,13 +22,13 @@ export function CrashPage({ message }: { message: string }) {
       <Stack spacing={2} sx={{ maxWidth: 460, textAlign: 'center', alignItems: 'center' }} role="alert">
         <LogoMark size={48} />
         <Typography variant="h1">This page broke</Typography>
-        <Typography color="text.secondary">
+        <Typography color="textSecondary">
           That is our mistake, not yours. Your desktops keep running. Reload the page to go on; if it happens
           again, tell your administrator what you did and this message:
         </Typography>
         <Box
           component="code"
-          sx={{ px: 1.5, py: 1, borderRadius: 2, bgcolor: 'action.hover', overflowWrap: 'anywhere' }}
+          sx={{ px: 1.5, py: 1, borderRadius: '8px', bgcolor: 'action.hover', overflowWrap: 'anywhere' }}
         >
           {message}
         </Box>

@@ -5,7 +5,7 @@ export function LoadingCards({ count = 8, height = 190 }: { count?: number; heig
   return (
     <Box role="status" aria-label="Loading" sx={cardGrid}>
       {Array.from({ length: count }, (_, i) => (
-        <Skeleton key={i} variant="rounded" height={height} sx={{ borderRadius: 4 }} />
+        <Skeleton key={i} variant="rounded" height={height} sx={{ borderRadius: '16px' }} />
       ))}
     </Box>
   );

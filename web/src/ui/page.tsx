@@ -24,7 +24,7 @@ export function PageHeader({
       <Box sx={{ flex: 1, minWidth: 0 }}>
         <Typography variant="h1">{title}</Typography>
         {description && (
-          <Typography color="text.secondary" sx={{ mt: 0.75, maxWidth: '65ch' }}>
+          <Typography color="textSecondary" sx={{ mt: 0.75, maxWidth: '65ch' }}>
             {description}
           </Typography>
         )}
@@ -67,7 +67,7 @@ export function Empty({
         {title}
       </Typography>
       {children && (
-        <Typography color="text.secondary" sx={{ mt: 1, mx: 'auto', maxWidth: '46ch' }}>
+        <Typography color="textSecondary" sx={{ mt: 1, mx: 'auto', maxWidth: '46ch' }}>
           {children}
         </Typography>
       )}

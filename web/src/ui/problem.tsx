@@ -19,9 +19,9 @@ export function ProblemAlert({ error, retry }: { error: unknown; retry?: () => v
         )
       }
     >
-      <AlertTitle>{problem?.title ?? 'Something went wrong'}</AlertTitle>
+      {!problem?.detail && <AlertTitle>{problem?.title ?? 'Something went wrong'}</AlertTitle>}
       {problem
-        ? problem.detail
+        ? sentence(problem.detail)
         : 'This page made a mistake. Reload it; if it happens again, tell your administrator.'}
       {problem?.fields.map((field) => (
         <div key={field.location + field.message}>{field.message}</div>
@@ -37,8 +37,14 @@ export function ProblemAlert({ error, retry }: { error: unknown; retry?: () => v
   );
 }
 
+/** The server's details begin in lower case, as error texts do. */
+function sentence(text: string): string {
+  const first = text.charAt(0).toUpperCase() + text.slice(1);
+  return first === '' || /[.!?]$/.test(first) ? first : `${first}.`;
+}
+
 /** The sentence for a toast. */
 export function messageOf(error: unknown): string {
-  if (error instanceof Problem) return error.message;
+  if (error instanceof Problem) return sentence(error.message);
   return 'This page made a mistake.';
 }

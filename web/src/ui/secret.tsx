@@ -22,7 +22,7 @@ export function SecretDialog({
         </Alert>
         <Stack
           direction="row"
-          sx={{ alignItems: 'center', bgcolor: 'action.hover', borderRadius: 3, pl: 2, pr: 1, py: 1 }}
+          sx={{ alignItems: 'center', bgcolor: 'action.hover', borderRadius: '12px', pl: 2, pr: 1, py: 1 }}
         >
           <Box component="code" data-testid="secret" sx={{ flex: 1, overflowWrap: 'anywhere' }}>
             {secret}

@@ -20,7 +20,7 @@ export function Section({
       component="section"
       variant="outlined"
       aria-labelledby={id}
-      sx={{ p: { xs: 2, sm: 3 }, borderRadius: 4 }}
+      sx={{ p: { xs: 2, sm: 3 }, borderRadius: '16px' }}
     >
       <Stack direction="row" spacing={2} sx={{ alignItems: 'flex-start', mb: 2.5 }}>
         <Box sx={{ flex: 1 }}>
@@ -28,7 +28,7 @@ export function Section({
             {title}
           </Typography>
           {text && (
-            <Typography variant="body2" color="text.secondary" sx={{ mt: 0.5, maxWidth: '62ch' }}>
+            <Typography variant="body2" color="textSecondary" sx={{ mt: 0.5, maxWidth: '62ch' }}>
               {text}
             </Typography>
           )}

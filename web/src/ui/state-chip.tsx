@@ -36,11 +36,12 @@ export function StateChip({ state }: { state: Session['state'] }) {
 }
 
 /** A dot in the colour of its surroundings; it breathes while something is under way. */
-export function Dot({ moving = false }: { moving?: boolean }) {
+export function Dot({ moving = false, className }: { moving?: boolean; className?: string }) {
   return (
     <Box
       component="span"
       aria-hidden
+      className={className}
       sx={{
         width: 8,
         height: 8,

@@ -11,7 +11,7 @@ export function TableFrame({ label, children }: { label: string; children: React
       role="region"
       aria-label={label}
       sx={{
-        borderRadius: 4,
+        borderRadius: '16px',
         '& tr:last-child td': { borderBottom: 0 },
         '& th': { color: 'text.secondary', fontWeight: 600 },
       }}

@@ -31,7 +31,7 @@ export default function AllSessionsTab() {
   }
   return (
     <Stack spacing={2}>
-      <Typography color="text.secondary">
+      <Typography color="textSecondary">
         Looking into somebody else's session is recorded in the audit trail. You see the picture; control has
         to be taken on purpose.
       </Typography>
@@ -55,7 +55,7 @@ export default function AllSessionsTab() {
                     <AppIcon name={session.icon} size={34} />
                     <div>
                       <Typography variant="subtitle2">{session.name}</Typography>
-                      <Typography variant="body2" color="text.secondary">
+                      <Typography variant="body2" color="textSecondary">
                         {session.templateDisplayName}
                       </Typography>
                     </div>

@@ -102,7 +102,7 @@ function AuditRow({ record }: { record: AuditRecord }) {
       <TableCell>{record.actor.name || 'nobody'}</TableCell>
       <TableCell>
         <Typography variant="subtitle2">{record.action}</Typography>
-        <Typography variant="caption" color="text.secondary" sx={{ overflowWrap: 'anywhere' }}>
+        <Typography variant="caption" color="textSecondary" sx={{ overflowWrap: 'anywhere' }}>
           {[record.subject, ...facts].filter(Boolean).join(' · ')}
         </Typography>
       </TableCell>

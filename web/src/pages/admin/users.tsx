@@ -43,7 +43,7 @@ export default function UsersTab() {
   return (
     <Stack spacing={2}>
       <Stack direction="row" sx={{ justifyContent: 'space-between', alignItems: 'center' }}>
-        <Typography color="text.secondary">People who may sign in here.</Typography>
+        <Typography color="textSecondary">People who may sign in here.</Typography>
         <Button
           variant="contained"
           startIcon={<UserPlus size={18} />}
@@ -107,7 +107,7 @@ function UserRow({ user, onLink }: { user: User; onLink: (url: string) => void }
     <TableRow hover>
       <TableCell>
         <Typography variant="subtitle2">{user.displayName || user.username}</Typography>
-        <Typography variant="body2" color="text.secondary">
+        <Typography variant="body2" color="textSecondary">
           {user.username}
         </Typography>
       </TableCell>

@@ -70,7 +70,7 @@ export function ApiKeysSection() {
     >
       {isPending && <LoadingRows count={1} />}
       {error && !data && <ProblemAlert error={error} retry={() => void refetch()} />}
-      {data?.items.length === 0 && <Typography color="text.secondary">No keys.</Typography>}
+      {data?.items.length === 0 && <Typography color="textSecondary">No keys.</Typography>}
       <List disablePadding>
         {data?.items.map((key) => (
           <ListItem

@@ -48,7 +48,7 @@ export function HomesSection() {
       {isPending && <LoadingRows count={2} />}
       {error && !data && <ProblemAlert error={error} retry={() => void refetch()} />}
       {data?.items.length === 0 && (
-        <Typography color="text.secondary">None yet. The first session you start makes one.</Typography>
+        <Typography color="textSecondary">None yet. The first session you start makes one.</Typography>
       )}
       <List disablePadding>
         {data?.items.map((home) => (

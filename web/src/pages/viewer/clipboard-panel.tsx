@@ -103,9 +103,9 @@ export function ClipboardPanel({ stream, sync }: { stream: StreamSession; sync: 
         </div>
       )}
       {!mayIn && !mayOut && (
-        <Typography color="text.secondary">You may not use this desktop's clipboard.</Typography>
+        <Typography color="textSecondary">You may not use this desktop's clipboard.</Typography>
       )}
-      <Typography role="status" variant="body2" color="text.secondary">
+      <Typography role="status" variant="body2" color="textSecondary">
         {said}
       </Typography>
     </Stack>

@@ -44,7 +44,7 @@ export function DisplayPanel({
               label={
                 <Box sx={{ py: 0.5 }}>
                   <Typography variant="body2">{scale.label}</Typography>
-                  <Typography variant="caption" color="text.secondary">
+                  <Typography variant="caption" color="textSecondary">
                     {scale.hint}
                   </Typography>
                 </Box>
@@ -84,7 +84,7 @@ function Level({ name, low, high, value, onChange }: LevelProps) {
     <Box>
       <Stack direction="row" sx={{ justifyContent: 'space-between' }}>
         <Typography variant="subtitle2">{name}</Typography>
-        <Typography variant="body2" color="text.secondary">
+        <Typography variant="body2" color="textSecondary">
           {value} of 9
         </Typography>
       </Stack>
@@ -101,10 +101,10 @@ function Level({ name, low, high, value, onChange }: LevelProps) {
         />
       </Box>
       <Stack direction="row" sx={{ justifyContent: 'space-between' }}>
-        <Typography variant="caption" color="text.secondary">
+        <Typography variant="caption" color="textSecondary">
           {low}
         </Typography>
-        <Typography variant="caption" color="text.secondary">
+        <Typography variant="caption" color="textSecondary">
           {high}
         </Typography>
       </Stack>

@@ -62,7 +62,7 @@ function Group({ name, hint, children }: { name: string; hint?: string; children
         {children}
       </Stack>
       {hint && (
-        <Typography variant="caption" color="text.secondary">
+        <Typography variant="caption" color="textSecondary">
           {hint}
         </Typography>
       )}

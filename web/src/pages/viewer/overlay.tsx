@@ -41,7 +41,7 @@ export function Overlay({
       <Paper
         component="main"
         variant="outlined"
-        sx={{ width: '100%', maxWidth: 400, p: { xs: 3, sm: 4 }, borderRadius: 5 }}
+        sx={{ width: '100%', maxWidth: 400, p: { xs: 3, sm: 4 }, borderRadius: '20px' }}
       >
         <Stack spacing={2.5} sx={{ alignItems: 'center', textAlign: 'center' }} role="status">
           <AppIcon name={session.icon} size={60} muted={closure !== null} />
@@ -83,7 +83,7 @@ function ComingUp({ session, again }: { session: Session; again: boolean }) {
         <Typography variant="h2" component="h1">
           {again ? 'Connecting again' : headline(session)}
         </Typography>
-        <Typography color="text.secondary" variant="body2" sx={{ mt: 0.5 }}>
+        <Typography color="textSecondary" variant="body2" sx={{ mt: 0.5 }}>
           {session.templateDisplayName} · this page opens it by itself
         </Typography>
       </Box>
@@ -130,7 +130,7 @@ function Waiting({
       />
       <Typography
         variant="body2"
-        color="text.secondary"
+        color="textSecondary"
         aria-live="off"
         sx={{ fontVariantNumeric: 'tabular-nums' }}
       >
@@ -199,8 +199,8 @@ function NextButton({
         <Button
           variant="contained"
           autoFocus
-          loading={actions.start.isPending}
-          onClick={() => actions.start.mutate({ template: session.template })}
+          loading={actions.starting !== null}
+          onClick={() => actions.start(session.template)}
         >
           Start a new one
         </Button>
@@ -234,11 +234,11 @@ function Words({
       <Typography variant="h2" component="h1">
         {title}
       </Typography>
-      <Typography color="text.secondary" sx={{ mt: 1 }}>
+      <Typography color="textSecondary" sx={{ mt: 1 }}>
         {detail}
       </Typography>
       {requestId && (
-        <Typography variant="caption" color="text.secondary" component="div" sx={{ mt: 1 }}>
+        <Typography variant="caption" color="textSecondary" component="div" sx={{ mt: 1 }}>
           Request {requestId} <CopyButton text={requestId} label="Copy the request number" />
         </Typography>
       )}

@@ -22,6 +22,8 @@ export function statusOf(state: StreamState, stats: StreamStats) {
       const { label, color } = WORDS[qualityOf(stats.latency)];
       return { label, color, moving: false } as const;
     }
+    case 'idle':
+      return { label: 'Not connected', color: 'default', moving: false } as const;
     case 'ended':
       return { label: 'Disconnected', color: 'error', moving: false } as const;
     case 'waiting':
@@ -74,13 +76,17 @@ export function StatusChip({ stream }: { stream: StreamSession }) {
         anchorOrigin={{ vertical: 'bottom', horizontal: 'center' }}
         transformOrigin={{ vertical: 'top', horizontal: 'center' }}
         slotProps={{
-          paper: { role: 'dialog', 'aria-label': 'Connection', sx: { p: 2, width: 320, borderRadius: 4 } },
+          paper: {
+            role: 'dialog',
+            'aria-label': 'Connection',
+            sx: { p: 2, width: 320, borderRadius: '16px' },
+          },
         }}
       >
         <Stack spacing={1.5}>
           <Figure name="Round trip" value={round ?? 'not measured'} />
           <Figure name="Receiving" value={`${bytes(stats.bytesPerSecond)}/s`} />
-          <Typography variant="body2" color="text.secondary">
+          <Typography variant="body2" color="textSecondary">
             Every two seconds a mark travels through the stream to the desktop and back, behind all picture
             data. The figure is the median of the last five and includes decoding and painting here: it is
             what a click waits for. Below 100 ms is excellent, below 300 good, below 500 fair.
@@ -104,7 +110,7 @@ export function StatusChip({ stream }: { stream: StreamSession }) {
 function Figure({ name, value }: { name: string; value: string }) {
   return (
     <Stack direction="row" sx={{ justifyContent: 'space-between' }}>
-      <Typography variant="body2" color="text.secondary">
+      <Typography variant="body2" color="textSecondary">
         {name}
       </Typography>
       <Typography variant="body2" sx={{ fontWeight: 650, fontVariantNumeric: 'tabular-nums' }}>

@@ -77,7 +77,7 @@ export function Toolbar(props: ToolbarProps) {
           maxWidth: 'calc(100% - 12px)',
           px: { xs: 0.5, sm: 1 },
           py: 0.5,
-          borderRadius: 99,
+          borderRadius: '99px',
           border: 1,
           borderColor: 'divider',
           transform: hidden ? 'translate(-50%, calc(-100% - 24px))' : 'translate(-50%, 0)',
@@ -103,7 +103,7 @@ export function Toolbar(props: ToolbarProps) {
         <Divider orientation="vertical" flexItem sx={{ mx: 0.5 }} />
         {!control && state.phase === 'connected' && (
           <>
-            <Typography variant="caption" color="text.secondary" sx={{ px: 0.5, whiteSpace: 'nowrap' }}>
+            <Typography variant="caption" color="textSecondary" sx={{ px: 0.5, whiteSpace: 'nowrap' }}>
               View only
             </Typography>
             {props.onTakeControl && (
@@ -163,7 +163,7 @@ export function Toolbar(props: ToolbarProps) {
           paper: {
             role: 'dialog',
             'aria-label': panel ? PANEL_NAMES[panel.name] : undefined,
-            sx: { mt: 1, borderRadius: 4, maxWidth: 'calc(100vw - 16px)' },
+            sx: { mt: 1, borderRadius: '16px', maxWidth: 'calc(100vw - 16px)' },
           },
         }}
       >

@@ -69,7 +69,7 @@ export function Viewer({ session }: { session: Session }) {
           // Whole pixels: noVNC compares its window with the desktop's size and would never be content with half ones.
           width: 'round(down, 100%, 1px)',
           height: 'round(down, 100%, 1px)',
-          bgcolor: '#20262a',
+          bgcolor: phase === 'connected' ? '#20262a' : 'background.default',
           display: 'grid',
           '& > *': { gridArea: '1 / 1' },
           '& > canvas[data-frozen]': { m: 'auto', filter: 'saturate(0.4)' },

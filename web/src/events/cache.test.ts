@@ -1,0 +1,90 @@
+import { QueryClient } from '@tanstack/react-query';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { keys } from '../api/keys';
+import type { LiveEvent, Session, SessionPage } from '../api/types';
+import { aSession, owner } from '../testing/session';
+import { applyEvent, withSession } from './cache';
+
+let client: QueryClient;
+
+beforeEach(() => {
+  client = new QueryClient();
+  client.setQueryData(keys.sessions('mine'), { items: [aSession()] });
+  client.setQueryData(keys.sessions('all'), { items: [aSession()] });
+});
+
+const event = (type: LiveEvent['type'], session?: Session): LiveEvent => ({
+  id: 1,
+  type,
+  at: '2026-11-23T10:00:00Z',
+  ...(session && { session, subject: session.id }),
+});
+const list = (scope: 'mine' | 'all') =>
+  client.getQueryData<SessionPage>(keys.sessions(scope))?.items.map((one) => `${one.id} ${one.state}`);
+
+describe('a session event', () => {
+  it('changes the session wherever it is shown, and says what was known before', () => {
+    const before = applyEvent(client, event('session.updated', aSession({ state: 'hibernated' })), owner.id);
+    expect(before?.state).toBe('running');
+    expect(client.getQueryData<Session>(keys.session('ses_1'))?.state).toBe('hibernated');
+    expect(list('mine')).toEqual(['ses_1 hibernated']);
+    expect(list('all')).toEqual(['ses_1 hibernated']);
+  });
+
+  it('puts a new one first', () => {
+    const before = applyEvent(
+      client,
+      event('session.created', aSession({ id: 'ses_2', state: 'pending' })),
+      owner.id,
+    );
+    expect(before).toBeUndefined();
+    expect(list('mine')).toEqual(['ses_2 pending', 'ses_1 running']);
+  });
+
+  it("keeps other people's sessions out of one's own list", () => {
+    const other = aSession({ id: 'ses_3', owner: { id: 'usr_grace', username: 'grace' } });
+    applyEvent(client, event('session.created', other), owner.id);
+    expect(list('mine')).toEqual(['ses_1 running']);
+    expect(list('all')).toEqual(['ses_3 running', 'ses_1 running']);
+  });
+
+  it('takes a stopped one out of the lists and keeps it for the page that shows it', () => {
+    applyEvent(client, event('session.updated', aSession({ state: 'stopped' })), owner.id);
+    expect(list('mine')).toEqual([]);
+    expect(client.getQueryData<Session>(keys.session('ses_1'))?.state).toBe('stopped');
+  });
+
+  it('forgets a deleted one', () => {
+    client.setQueryData(keys.session('ses_1'), aSession());
+    applyEvent(client, { ...event('session.deleted'), subject: 'ses_1' }, owner.id);
+    expect(list('mine')).toEqual([]);
+    expect(client.getQueryData(keys.session('ses_1'))).toBeUndefined();
+  });
+
+  it('does not invent lists that nobody asked for', () => {
+    client.clear();
+    applyEvent(client, event('session.created', aSession()), owner.id);
+    expect(list('mine')).toBeUndefined();
+  });
+});
+
+describe('a user event', () => {
+  it('makes the accounts and, for oneself, the sign-in be read again', () => {
+    client.setQueryData(keys.users, []);
+    client.setQueryData(keys.login, {});
+    applyEvent(client, { ...event('user.updated'), subject: 'usr_grace' }, owner.id);
+    expect(client.getQueryState(keys.users)?.isInvalidated).toBe(true);
+    expect(client.getQueryState(keys.login)?.isInvalidated).toBe(false);
+    applyEvent(client, { ...event('user.updated'), subject: owner.id }, owner.id);
+    expect(client.getQueryState(keys.login)?.isInvalidated).toBe(true);
+  });
+});
+
+it('withSession replaces in place', () => {
+  const items = [aSession({ id: 'a' }), aSession({ id: 'b' }), aSession({ id: 'c' })];
+  expect(withSession(items, aSession({ id: 'b', name: 'new' })).map((one) => one.name)).toEqual([
+    'Terminal',
+    'new',
+    'Terminal',
+  ]);
+});

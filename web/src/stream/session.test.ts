@@ -1,0 +1,329 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { FakeSocket } from '../testing/socket';
+import {
+  ATTEMPTS,
+  DESKTOP_TIMEOUT,
+  MEASURE_EVERY,
+  SOCKET_TIMEOUT,
+  STABLE_AFTER,
+  StreamSession,
+} from './session';
+import type { Display, DisplayEvents, Settings } from './session';
+import type { Permission } from './ticket';
+
+const settings: Settings = { scale: 'remote', quality: 6, compression: 2 };
+
+function ticketFor(permissions: readonly Permission[]): string {
+  return `e30.${btoa(JSON.stringify({ perms: permissions }))}.x`;
+}
+
+/** A world in which the test is the API, the network and the desktop. */
+class World {
+  readonly sockets: FakeSocket[] = [];
+  readonly displays: { calls: string[]; events: DisplayEvents }[] = [];
+  readonly asked: (readonly Permission[] | null)[] = [];
+  readonly target = document.createElement('div');
+  permissions: readonly Permission[] = ['view', 'control', 'clipboard.in', 'clipboard.out'];
+  refuse: unknown = null;
+
+  readonly stream = new StreamSession(settings, null, {
+    openTicket: (permissions) => {
+      this.asked.push(permissions);
+      if (this.refuse) return Promise.reject(this.refuse as Error);
+      return Promise.resolve({
+        url: `ws://gateway/${this.asked.length}`,
+        ticket: ticketFor(this.permissions),
+      });
+    },
+    openSocket: (url) => {
+      const socket = new FakeSocket(url);
+      this.sockets.push(socket);
+      return socket.asWebSocket();
+    },
+    openDisplay: (_target, _socket, events) => {
+      const calls: string[] = [];
+      this.displays.push({ calls, events });
+      return fakeDisplay(calls);
+    },
+    random: () => 1,
+  });
+
+  get state() {
+    return this.stream.state.get();
+  }
+
+  socket(): FakeSocket {
+    const socket = this.sockets.at(-1);
+    if (!socket) throw new Error('no socket was opened');
+    return socket;
+  }
+
+  display() {
+    const display = this.displays.at(-1);
+    if (!display) throw new Error('no display was opened');
+    return display;
+  }
+
+  async open(): Promise<void> {
+    this.stream.open(this.target);
+    await settle();
+  }
+
+  async connect(): Promise<void> {
+    await this.open();
+    this.arrive();
+  }
+
+  /** The socket opens and the desktop answers. */
+  arrive(): void {
+    this.socket().accept();
+    this.display().events.connect();
+  }
+}
+
+function fakeDisplay(calls: string[]): Display {
+  return {
+    sendMark: (mark) => {
+      calls.push(`mark ${mark}`);
+      return true;
+    },
+    sendKey: (keysym, code, down) => calls.push(`key ${keysym} ${code} ${down}`),
+    sendCtrlAltDel: () => calls.push('ctrl-alt-del'),
+    paste: (text) => calls.push(`paste ${text}`),
+    focus: () => calls.push('focus'),
+    blur: () => calls.push('blur'),
+    disconnect: () => calls.push('disconnect'),
+    lastPicture: () => document.createElement('canvas'),
+    setViewOnly: (on) => calls.push(`view only ${on}`),
+    setScale: (scale) => calls.push(`scale ${scale}`),
+    setQuality: (quality, compression) => calls.push(`quality ${quality} ${compression}`),
+  };
+}
+
+/** Lets promises that are ready go on. */
+const settle = () => vi.advanceTimersByTimeAsync(0);
+
+let world: World;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  world = new World();
+});
+
+afterEach(() => {
+  world.stream.close();
+  expect(vi.getTimerCount()).toBe(0);
+  vi.useRealTimers();
+});
+
+describe('connecting', () => {
+  it('goes from a ticket to a picture', async () => {
+    expect(world.state.phase).toBe('idle');
+    world.stream.open(world.target);
+    expect(world.state.phase).toBe('ticket');
+    await settle();
+    expect(world.state.phase).toBe('opening');
+    expect(world.socket().url).toBe('ws://gateway/1');
+    world.arrive();
+    expect(world.state).toMatchObject({ phase: 'connected', attempt: 0, closure: null, retryAt: null });
+    expect(world.display().calls).toContain('view only false');
+    expect(world.display().calls).toContain('scale remote');
+  });
+
+  it('shows the picture only, without the permission to control', async () => {
+    world.permissions = ['view'];
+    await world.connect();
+    expect(world.display().calls).toContain('view only true');
+    world.stream.paste('secret');
+    expect(world.display().calls).not.toContain('paste secret');
+  });
+
+  it('waits for a desktop that comes up, but not for ever', async () => {
+    await world.open();
+    world.socket().accept();
+    await vi.advanceTimersByTimeAsync(DESKTOP_TIMEOUT - 1);
+    expect(world.state.phase).toBe('opening');
+    await vi.advanceTimersByTimeAsync(1);
+    expect(world.state).toMatchObject({ phase: 'ended', closure: { name: 'desktop_start' } });
+  });
+
+  it('gives up a socket that does not open, and tries again', async () => {
+    await world.open();
+    await vi.advanceTimersByTimeAsync(SOCKET_TIMEOUT);
+    expect(world.state).toMatchObject({ phase: 'waiting', closure: { name: 'unreachable' } });
+    expect(world.socket().closedWith).toHaveLength(1);
+  });
+
+  it('opens once, however often it is asked', async () => {
+    await world.open();
+    await world.open();
+    expect(world.sockets).toHaveLength(1);
+  });
+});
+
+describe('reconnecting', () => {
+  it('takes a new ticket after each break, later each time', async () => {
+    await world.connect();
+    world.socket().drop(1006);
+    const waits: number[] = [];
+    for (let attempt = 1; attempt <= 4; attempt++) {
+      expect(world.state).toMatchObject({ phase: 'waiting', attempt, closure: { name: 'connection_lost' } });
+      const wait = (world.state.retryAt ?? 0) - Date.now();
+      waits.push(wait);
+      await vi.advanceTimersByTimeAsync(wait);
+      expect(world.state.phase).toBe('opening');
+      world.socket().accept();
+      world.socket().drop(1006);
+    }
+    expect(waits).toEqual([500, 1000, 2000, 4000]);
+    expect(world.sockets.map((socket) => socket.url)).toEqual(
+      [1, 2, 3, 4, 5].map((n) => `ws://gateway/${n}`),
+    );
+  });
+
+  it('leaves the last picture in place until the next one', async () => {
+    await world.connect();
+    world.socket().drop(1006);
+    expect(world.target.querySelectorAll('canvas[data-frozen]')).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(500);
+    expect(world.target.querySelectorAll('canvas[data-frozen]')).toHaveLength(1);
+    world.arrive();
+    expect(world.target.querySelectorAll('canvas[data-frozen]')).toHaveLength(0);
+  });
+
+  it('counts anew after a connection that held', async () => {
+    await world.connect();
+    world.socket().drop(1006);
+    await vi.advanceTimersByTimeAsync(500);
+    world.arrive();
+    await vi.advanceTimersByTimeAsync(STABLE_AFTER - 1);
+    world.socket().drop(1006);
+    expect(world.state.attempt).toBe(2);
+    await vi.advanceTimersByTimeAsync(1000);
+    world.arrive();
+    await vi.advanceTimersByTimeAsync(STABLE_AFTER);
+    world.socket().drop(1006);
+    expect(world.state.attempt).toBe(1);
+  });
+
+  it('leaves the decision to a person after many attempts', async () => {
+    await world.open();
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      world.socket().drop(1006);
+      expect(world.state.phase).toBe('waiting');
+      await vi.advanceTimersByTimeAsync((world.state.retryAt ?? 0) - Date.now());
+    }
+    world.socket().drop(1006);
+    expect(world.state).toMatchObject({ phase: 'ended', closure: { name: 'unreachable', next: 'retry' } });
+    world.stream.reconnect();
+    await settle();
+    world.arrive();
+    expect(world.state).toMatchObject({ phase: 'connected', attempt: 0 });
+  });
+
+  it.each([
+    [4001, 'access_revoked'],
+    [4002, 'session_stopped'],
+    [4003, 'session_hibernated'],
+    [4010, 'viewer_flood'],
+  ])('does not try again after %i', async (code, name) => {
+    await world.connect();
+    world.socket().drop(code);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(world.state).toMatchObject({ phase: 'ended', retryAt: null, closure: { name } });
+    expect(world.sockets).toHaveLength(1);
+  });
+
+  it('tries at once when the network is back', async () => {
+    await world.connect();
+    world.socket().drop(1006);
+    window.dispatchEvent(new Event('online'));
+    await settle();
+    expect(world.state.phase).toBe('opening');
+    expect(world.sockets).toHaveLength(2);
+  });
+
+  it('ignores what an abandoned connection still says', async () => {
+    await world.connect();
+    const [oldSocket, oldDisplay] = [world.socket(), world.display()];
+    world.stream.reconnect();
+    await settle();
+    oldSocket.drop(4002);
+    oldDisplay.events.connect();
+    oldDisplay.events.disconnect();
+    expect(world.state.phase).toBe('opening');
+    expect(oldDisplay.calls).toContain('disconnect');
+  });
+
+  it('asks for other permissions from then on when told so', async () => {
+    world.permissions = ['view'];
+    await world.connect();
+    world.stream.reconnect(['view', 'control']);
+    await settle();
+    world.arrive();
+    world.socket().drop(1012);
+    await vi.advanceTimersByTimeAsync(500);
+    expect(world.asked).toEqual([null, ['view', 'control'], ['view', 'control']]);
+  });
+});
+
+describe('refusals', () => {
+  it('end it when they are final', async () => {
+    world.refuse = { status: 404, code: 'not_found', requestId: 'req_9' };
+    await world.open();
+    expect(world.state).toMatchObject({ phase: 'ended', closure: { next: 'leave', requestId: 'req_9' } });
+    expect(world.sockets).toHaveLength(0);
+  });
+
+  it('are tried again when they may pass', async () => {
+    world.refuse = { status: 503, code: 'unavailable' };
+    await world.open();
+    expect(world.state.phase).toBe('waiting');
+    world.refuse = null;
+    await vi.advanceTimersByTimeAsync(500);
+    expect(world.state.phase).toBe('opening');
+  });
+});
+
+describe('measuring', () => {
+  it('times marks through the stream and counts bytes', async () => {
+    await world.connect();
+    expect(world.stream.stats.get().latency).toBeNull();
+    const mark =
+      world
+        .display()
+        .calls.find((call) => call.startsWith('mark '))
+        ?.slice(5) ?? '';
+    await vi.advanceTimersByTimeAsync(40);
+    world.display().events.echo(mark);
+    world.socket().receive(new ArrayBuffer(3000));
+    await vi.advanceTimersByTimeAsync(MEASURE_EVERY);
+    expect(world.stream.stats.get().latency).toBeCloseTo(40, 0);
+    expect(world.stream.stats.get().bytesPerSecond).toBeGreaterThan(0);
+  });
+
+  it('forgets the figures with the connection', async () => {
+    await world.connect();
+    await vi.advanceTimersByTimeAsync(MEASURE_EVERY * 2);
+    world.socket().drop(1006);
+    expect(world.stream.stats.get()).toEqual({ latency: null, bytesPerSecond: 0 });
+  });
+});
+
+it('hands settings on at once and to later connections', async () => {
+  await world.connect();
+  world.stream.configure({ scale: 'native', quality: 9, compression: 0 });
+  expect(world.display().calls.slice(-3)).toEqual(['view only false', 'scale native', 'quality 9 0']);
+  world.socket().drop(1006);
+  await vi.advanceTimersByTimeAsync(500);
+  expect(world.display().calls).toContain('scale native');
+});
+
+it('leaves nothing behind when it closes', async () => {
+  await world.connect();
+  world.stream.close();
+  expect(world.state.phase).toBe('idle');
+  expect(world.display().calls).toContain('disconnect');
+  expect(world.socket().closedWith).toHaveLength(1);
+  expect(world.target.childElementCount).toBe(0);
+});
