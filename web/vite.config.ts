@@ -11,7 +11,27 @@ const backend = process.env.STREAMSPACE_DEV_BACKEND ?? 'http://127.0.0.1:8080';
 export default defineConfig({
   plugins: [react(), precompress()],
   // A page under a strict CSP may not load data: URLs as scripts or fonts.
-  build: { assetsInlineLimit: 0, target: 'es2022', modulePreload: { polyfill: false } },
+  build: {
+    assetsInlineLimit: 0,
+    target: 'es2022',
+    modulePreload: { polyfill: false },
+    rolldownOptions: {
+      output: {
+        // Few, long-lived files: what changes with a release, what changes with a library, and what only the viewer needs.
+        codeSplitting: {
+          groups: [
+            { name: 'novnc', test: /node_modules\/@novnc/ },
+            {
+              name: 'app',
+              test: /\/src\/(api|auth|brand|events|notify|sessions|shell|theme|ui)\/|lucide-react/,
+            },
+            { name: 'react', test: /node_modules\/(react|react-dom|react-router|scheduler|@tanstack)\// },
+            { name: 'mui', test: /node_modules\/(@mui|@emotion|@popperjs|react-transition-group|stylis)/ },
+          ],
+        },
+      },
+    },
+  },
   server: {
     host: '127.0.0.1',
     proxy: {
@@ -24,6 +44,7 @@ export default defineConfig({
     include: ['src/**/*.test.{ts,tsx}'],
     setupFiles: ['src/testing/setup.ts'],
     restoreMocks: true,
+    testTimeout: 20_000, // a busy machine with two cores
   },
 });
 

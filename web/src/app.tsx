@@ -11,6 +11,7 @@ import { Toasts } from './notify/toasts';
 import { CatalogPage } from './pages/catalog';
 import { NotFoundPage } from './pages/not-found';
 import { SessionsPage } from './pages/sessions';
+import { loadViewer } from './pages/viewer/load';
 import { SetupPage } from './pages/setup';
 import { SignInPage } from './pages/signin';
 import { Shell } from './shell/shell';
@@ -20,7 +21,7 @@ import { CrashPage, ErrorBoundary } from './ui/error-boundary';
 import { LoadingRows } from './ui/loading';
 
 // Loaded when they are first opened: the viewer brings noVNC, the others are rarely visited.
-const ViewerPage = lazy(() => import('./pages/viewer/viewer-page'));
+const ViewerPage = lazy(loadViewer);
 const ProfilePage = lazy(() => import('./pages/profile/profile-page'));
 const AdminPage = lazy(() => import('./pages/admin/admin-page'));
 const UsersTab = lazy(() => import('./pages/admin/users'));

@@ -1,7 +1,7 @@
 import { Box, Button, Chip, InputAdornment, Stack, TextField, Typography } from '@mui/material';
 import { useQuery } from '@tanstack/react-query';
 import { PackageOpen, Search } from 'lucide-react';
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import { Link, useSearchParams } from 'react-router';
 import { keys } from '../api/keys';
 import { api } from '../api/resources';
@@ -13,12 +13,14 @@ import { ProblemAlert } from '../ui/problem';
 import { StateChip } from '../ui/state-chip';
 import { ALL, categoriesOf, filterTemplates } from './catalog-filter';
 import { TemplateCard } from './template-card';
+import { loadViewer } from './viewer/load';
 
 export function CatalogPage() {
   const { data, error, isPending, refetch } = useQuery({ queryKey: keys.templates, queryFn: api.templates });
   const [params, setParams] = useSearchParams();
   const [search, setSearch] = useState('');
   const { start, starting } = useSessionActions();
+  useEffect(() => void loadViewer(), []); // whoever looks at the catalog will want it next
   const templates = data?.items ?? [];
   const category = params.get('category') ?? ALL;
   const found = filterTemplates(templates, category, search);

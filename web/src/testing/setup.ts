@@ -1,14 +1,18 @@
 import '@testing-library/jest-dom/vitest';
-import { cleanup } from '@testing-library/react';
+import { cleanup, configure } from '@testing-library/react';
 import { afterEach } from 'vitest';
 
 afterEach(cleanup);
 
-// jsdom has no layout.
+// Without the whole document in every message.
+configure({ getElementError: (message) => new Error(message ?? 'no such element') });
+
+// jsdom has no layout, and so no media queries; MUI listens to them in the old way.
 window.matchMedia ??= (query) =>
-  ({
+  Object.assign(new EventTarget(), {
     matches: false,
     media: query,
-    addEventListener: () => undefined,
-    removeEventListener: () => undefined,
-  }) as unknown as MediaQueryList;
+    onchange: null,
+    addListener: () => undefined,
+    removeListener: () => undefined,
+  });

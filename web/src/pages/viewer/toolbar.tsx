@@ -1,4 +1,4 @@
-import { Badge, Box, Divider, IconButton, Paper, Popover, Tooltip, Typography } from '@mui/material';
+import { Badge, Divider, IconButton, Paper, Popover, Tooltip, Typography } from '@mui/material';
 import {
   ArrowLeft,
   ChevronDown,
@@ -11,7 +11,6 @@ import {
   SquareAsterisk,
 } from 'lucide-react';
 import { useRef, useState } from 'react';
-import type { ReactNode } from 'react';
 import { Link } from 'react-router';
 import type { Session } from '../../api/types';
 import type { SessionActions } from '../../sessions/actions';
@@ -117,8 +116,8 @@ export function Toolbar(props: ToolbarProps) {
         )}
         {control && (
           <>
-            <Tool label="On-screen keyboard" touchOnly>
-              <IconButton size="small" onClick={props.onTouchKeyboard}>
+            <Tool label="On-screen keyboard">
+              <IconButton size="small" sx={touchOnly} onClick={props.onTouchKeyboard}>
                 <Keyboard size={19} />
               </IconButton>
             </Tool>
@@ -181,30 +180,13 @@ const PANEL_NAMES: Record<Panel, string> = {
   display: 'Display and quality',
 };
 
-function Tool({
-  label,
-  touchOnly = false,
-  children,
-}: {
-  label: string;
-  touchOnly?: boolean;
-  children: React.ReactElement;
-}): ReactNode {
-  return (
-    <Tooltip title={label}>
-      <Box
-        component="span"
-        sx={
-          touchOnly
-            ? { display: 'none', '@media (any-pointer: coarse)': { display: 'inline-flex' } }
-            : { display: 'inline-flex' }
-        }
-      >
-        {children}
-      </Box>
-    </Tooltip>
-  );
+/** Names a button; the tooltip gives it its accessible name too. */
+function Tool({ label, children }: { label: string; children: React.ReactElement }) {
+  return <Tooltip title={label}>{children}</Tooltip>;
 }
+
+/** Shown where there is a touch screen. */
+const touchOnly = { display: 'none', '@media (any-pointer: coarse)': { display: 'inline-flex' } };
 
 /** What stays on screen of a hidden toolbar. */
 function Handle({ visible, onReveal }: { visible: boolean; onReveal: () => void }) {
