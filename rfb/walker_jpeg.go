@@ -21,6 +21,7 @@ func (w *ServerWalker) stepJPEG() Event {
 		if w.head[0] != jpegMarkerByte || w.head[1] != jpegStart {
 			return w.fail("JPEG that begins with %#02x%02x", w.head[0], w.head[1])
 		}
+		w.spend(2)
 		return w.gather(2, stageJPEGMarker)
 	case stageJPEGMarker:
 		if w.head[0] != jpegMarkerByte {
@@ -77,13 +78,20 @@ func (w *ServerWalker) jpegMarker(marker byte) Event {
 	return w.gather(2, stageJPEGLength)
 }
 
-// scanJPEG takes entropy-coded data up to and with the next marker byte.
+// scanJPEG takes entropy-coded data up to and with the next marker byte, but no
+// more than the image may have.
 func (w *ServerWalker) scanJPEG(p []byte) (took int, done bool) {
+	if w.budget == 0 {
+		w.spend(1)
+		return 0, false
+	}
+	p = p[:min(int64(len(p)), w.budget)]
 	took = bytes.IndexByte(p, jpegMarkerByte) + 1
 	if done = took > 0; !done {
 		took = len(p)
 	}
-	return took, w.spend(int64(took)) && done
+	w.spend(int64(took))
+	return took, done
 }
 
 // spend takes n bytes from what the image may have.
