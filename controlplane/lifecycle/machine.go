@@ -338,9 +338,10 @@ func (d *decision) actions() Actions {
 	if code := farewell(row.State); code != "" && !d.Did.Revoked.Equal(row.StateChangedAt) {
 		do.Revoke = code
 	}
-	if !runs && epoch > 0 {
+	if !runs {
 		lingers := d.alive() || d.unseen()
-		do.Delete = d.Did.Deleted.IsZero() && (lingers || farewell(row.State) != "") || d.Repeat && lingers
+		cleans := epoch > 0 && farewell(row.State) != "" // what a dead desktop left behind, or one from before our time
+		do.Delete = d.Did.Deleted.IsZero() && (lingers || cleans) || d.Repeat && lingers
 	}
 	return do
 }
