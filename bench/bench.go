@@ -30,8 +30,10 @@ type Settings struct {
 	Command   string       // as it was typed, for the report
 	Self      peer.Self    // starts child roles of this program
 	Relayhost string       // path of the program bench/cmd/relayhost
-	Only      []string     // subjects whose name contains one of these; empty: all
-	Rounds    int
+	// RelayhostFlags are passed on to it.
+	RelayhostFlags []string
+	Only           []string // subjects whose name contains one of these; empty: all
+	Rounds         int
 }
 
 // begin returns a report with the circumstances filled in.

@@ -34,7 +34,8 @@ func Command(self ...string) *cobra.Command {
 	flags.StringVar(&settings.Out, "out", "bench/results", "folder for results")
 	flags.IntVar(&settings.Rounds, "rounds", 5, "how often each subject is measured, in turn with the others")
 	flags.StringVar(&settings.Relayhost, "relayhost", "bin/relayhost", "program that runs the gateway alone (go build -o bin/relayhost ./bench/cmd/relayhost)")
-	flags.StringSliceVar(&settings.Only, "only", nil, "measure only subjects whose name contains one of these")
+	flags.StringArrayVar(&settings.RelayhostFlags, "relayhost-flag", nil, "passed on to relayhost, as --relayhost-flag=--profile=127.0.0.1:6060")
+	flags.StringSliceVar(&settings.Only, "only", nil, "measure only subjects whose name contains one of these, separated by commas")
 	command.AddCommand(
 		relayCommand(settings), latencyCommand(settings), idleCommand(settings),
 		wanCommand(settings), startCommand(settings), childCommand(),

@@ -86,7 +86,7 @@ func Idle(ctx context.Context, s Settings, options IdleOptions) error {
 
 func (s Settings) idleRelays() []peer.Relay {
 	return []peer.Relay{
-		peer.Gateway(nameGateway, s.Relayhost, peer.Tuning{}),
+		peer.Gateway(nameGateway, s.Relayhost, peer.Tuning{}, s.RelayhostFlags...),
 		peer.Gorilla(s.Self, 4<<10, peer.Tuning{}),
 		peer.Gorilla(s.Self, 32<<10, peer.Tuning{}),
 		peer.Splice(s.Self, peer.Tuning{}),

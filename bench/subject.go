@@ -32,8 +32,8 @@ func (s Settings) relays() []subject {
 		{Relay: peer.Websockify()},
 		{Relay: peer.Gorilla(s.Self, 32<<10, peer.Tuning{})},
 		{Relay: peer.Gorilla(s.Self, 256<<10, peer.Tuning{})},
-		{Relay: peer.Gateway(nameGateway, s.Relayhost, peer.Tuning{})},
-		{Relay: peer.Gateway(nameGateway+", Unix socket", s.Relayhost, peer.Tuning{}), unix: true},
+		{Relay: peer.Gateway(nameGateway, s.Relayhost, peer.Tuning{}, s.RelayhostFlags...)},
+		{Relay: peer.Gateway(nameGateway+", Unix socket", s.Relayhost, peer.Tuning{}, s.RelayhostFlags...), unix: true},
 	}
 }
 

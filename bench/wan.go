@@ -85,7 +85,7 @@ func (s Settings) variants() []peer.Relay {
 			plain   int
 		}{{"no mark", -1, 0}, {"unsent-data mark", 0, unsentMark}} {
 			suffix := fmt.Sprintf(", %s, %s", congestion, mark.name)
-			all = append(all, peer.Gateway(nameGateway+suffix, s.Relayhost, peer.Tuning{Congestion: congestion, Unsent: mark.gateway}))
+			all = append(all, peer.Gateway(nameGateway+suffix, s.Relayhost, peer.Tuning{Congestion: congestion, Unsent: mark.gateway}, s.RelayhostFlags...))
 			plain := peer.Gorilla(s.Self, 32<<10, peer.Tuning{Congestion: congestion, Unsent: mark.plain})
 			plain.Name += suffix
 			all = append(all, plain)

@@ -18,12 +18,16 @@ type Machine struct {
 	CPU    string `json:"cpu"`
 	Cores  int    `json:"cores"`
 	Memory string `json:"memory"`
-	Load   string `json:"load"` // averages of 1, 5 and 15 minutes when the run began
+	// Congestion is the kernel's default congestion control: what every
+	// socket has that does not choose its own.
+	Congestion string `json:"congestion"`
+	Load       string `json:"load"` // averages of 1, 5 and 15 minutes when the run began
 }
 
 // String is the machine in one sentence without its full stop.
 func (m Machine) String() string {
-	return fmt.Sprintf("%s, Linux %s, %d × %s, %s memory, load when the run began %s", m.System, m.Kernel, m.Cores, m.CPU, m.Memory, m.Load)
+	return fmt.Sprintf("%s, Linux %s, %d × %s, %s memory, default congestion control %s, load when the run began %s",
+		m.System, m.Kernel, m.Cores, m.CPU, m.Memory, m.Congestion, m.Load)
 }
 
 // ThisMachine reads /proc; what it cannot read is "unknown".
@@ -34,7 +38,9 @@ func ThisMachine() Machine {
 		CPU:    field("/proc/cpuinfo", "model name", ": \t"),
 		Cores:  runtime.NumCPU(),
 		Memory: field("/proc/meminfo", "MemTotal:", " "),
-		Load:   strings.Join(strings.Fields(firstLine("/proc/loadavg") + " - - -")[:3], " "),
+
+		Congestion: firstLine("/proc/sys/net/ipv4/tcp_congestion_control"),
+		Load:       strings.Join(strings.Fields(firstLine("/proc/loadavg") + " - - -")[:3], " "),
 	}
 }
 

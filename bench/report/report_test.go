@@ -51,7 +51,7 @@ func example() *Report {
 	return &Report{
 		Experiment: "relay", Title: "Relay", At: time.Date(2026, 11, 23, 1, 2, 3, 0, time.UTC),
 		Commit: "0123456789abcdef", Command: "bench relay",
-		Machine:    Machine{System: "Debian", Kernel: "6.1", CPU: "EPYC", Cores: 2, Memory: "1 kB", Load: "0 0 0"},
+		Machine:    Machine{System: "Debian", Kernel: "6.1", CPU: "EPYC", Cores: 2, Memory: "1 kB", Congestion: "cubic", Load: "0 0 0"},
 		Versions:   []Fact{{"go", "1.26"}},
 		Parameters: []Fact{{"rounds", "3"}},
 		Tables:     []*Table{table},

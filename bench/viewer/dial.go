@@ -38,7 +38,7 @@ func dial(ctx context.Context, target string, options Options) (io.ReadWriteClos
 	case "ws", "wss":
 		return dialWebSocket(ctx, target, options)
 	}
-	return nil, fmt.Errorf("target %q begins with none of tcp:, unix:, ws:, wss:", network)
+	return nil, fmt.Errorf("target begins with %q, want tcp, unix, ws or wss", network)
 }
 
 func dialWebSocket(ctx context.Context, target string, options Options) (io.ReadWriteCloser, error) {
