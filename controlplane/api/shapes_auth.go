@@ -103,7 +103,7 @@ type UserList struct {
 
 // CreateUserRequest makes an account.
 type CreateUserRequest struct {
-	Username    string           `json:"username" minLength:"1" maxLength:"64" pattern:"^[A-Za-z0-9][A-Za-z0-9._@-]*$" patternDescription:"letters, digits and . _ @ -, beginning with a letter or digit"`
+	Username    string           `json:"username" minLength:"1" maxLength:"63" pattern:"^[A-Za-z0-9][A-Za-z0-9._-]*$" patternDescription:"letters, digits and . _ -, beginning with a letter or digit" doc:"Kept in lower case."`
 	DisplayName *string          `json:"displayName,omitempty" maxLength:"128"`
 	Role        streamspace.Role `json:"role"`
 	Password    *string          `json:"password,omitempty" format:"password" minLength:"10" maxLength:"256" doc:"Absent: the answer has a one-time link with which they set their own."`
