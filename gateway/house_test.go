@@ -99,6 +99,9 @@ func newHouse(t *testing.T, change func(*gateway.Options)) *house {
 			t.Error("Run did not return")
 		}
 		h.server.Close()
+		if t.Failed() {
+			t.Log(h.log)
+		}
 	})
 	t.Cleanup(h.stop)
 	eventually(t, "gateway to be ready", func() bool { return h.gateway.Ready(ctx) == nil })
