@@ -35,7 +35,7 @@ func Command(self ...string) *cobra.Command {
 	flags.IntVar(&settings.Rounds, "rounds", 5, "how often each subject is measured, in turn with the others")
 	flags.StringVar(&settings.Relayhost, "relayhost", "bin/relayhost", "program that runs the gateway alone (go build -o bin/relayhost ./bench/cmd/relayhost)")
 	flags.StringArrayVar(&settings.RelayhostFlags, "relayhost-flag", nil, "passed on to relayhost, as --relayhost-flag=--profile=127.0.0.1:6060")
-	flags.StringSliceVar(&settings.Only, "only", nil, "measure only subjects whose name contains one of these, separated by commas")
+	flags.StringArrayVar(&settings.Only, "only", nil, "measure only subjects whose name contains this; may be repeated")
 	command.AddCommand(
 		relayCommand(settings), latencyCommand(settings), idleCommand(settings),
 		wanCommand(settings), startCommand(settings), childCommand(),
