@@ -1,0 +1,100 @@
+package process
+
+import (
+	"context"
+	"sync"
+
+	"github.com/streamspace/streamspace"
+	"github.com/streamspace/streamspace/controlplane/runtime"
+)
+
+// watch keeps the newest observation of each desktop for the one watcher.
+type watch struct {
+	mu      sync.Mutex
+	latest  map[streamspace.SessionID]runtime.Observation // guarded by mu; of desktops that exist
+	pending map[streamspace.SessionID]runtime.Observation // guarded by mu; not yet delivered
+	order   []streamspace.SessionID                       // guarded by mu; of pending, oldest first
+	wake    chan struct{}                                 // capacity 1
+}
+
+func newWatch() *watch {
+	return &watch{
+		latest:  make(map[streamspace.SessionID]runtime.Observation),
+		pending: make(map[streamspace.SessionID]runtime.Observation),
+		wake:    make(chan struct{}, 1),
+	}
+}
+
+func (w *watch) tell(o runtime.Observation) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if o.Phase == runtime.PhaseGone || o.Phase == runtime.PhaseFailed {
+		delete(w.latest, o.Session)
+	} else {
+		w.latest[o.Session] = o
+	}
+	if _, waiting := w.pending[o.Session]; !waiting {
+		w.order = append(w.order, o.Session)
+	}
+	w.pending[o.Session] = o
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// stream begins a new watch: what exists, the mark, then every change. What was
+// told before it began and no longer exists is not delivered.
+func (w *watch) stream(ctx context.Context) <-chan runtime.Observation {
+	w.mu.Lock()
+	first := make([]runtime.Observation, 0, len(w.latest)+1)
+	for _, o := range w.latest {
+		first = append(first, o)
+	}
+	first = append(first, runtime.Observation{Synced: true})
+	clear(w.pending)
+	w.order = nil
+	w.mu.Unlock()
+
+	out := make(chan runtime.Observation)
+	go func() { // ends with ctx
+		defer close(out)
+		for _, o := range first {
+			select {
+			case out <- o:
+			case <-ctx.Done():
+				return
+			}
+		}
+		for {
+			o, ok := w.next()
+			if !ok {
+				select {
+				case <-w.wake:
+					continue
+				case <-ctx.Done():
+					return
+				}
+			}
+			select {
+			case out <- o:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return out
+}
+
+func (w *watch) next() (runtime.Observation, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.order) == 0 {
+		return runtime.Observation{}, false
+	}
+	session := w.order[0]
+	w.order = w.order[1:]
+	o := w.pending[session]
+	delete(w.pending, session)
+	return o, true
+}

@@ -1,0 +1,115 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+const (
+	maxControlConns = 8 // the runtime needs one; a restarted one may not have closed the old
+	controlWrite    = 5 * time.Second
+)
+
+// control tells the desktop's status to whoever connects to its socket.
+type control struct {
+	listener *net.UnixListener
+
+	mu      sync.Mutex
+	status  Status        // guarded by mu
+	changed chan struct{} // guarded by mu; closed and replaced at each change
+	conns   int           // guarded by mu
+}
+
+func newControl(socket string) (*control, error) {
+	if err := os.Remove(socket); err != nil && !os.IsNotExist(err) {
+		return nil, fmt.Errorf("removing an old control socket: %w", err)
+	}
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket, Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("listening on the control socket: %w", err)
+	}
+	if err := os.Chmod(socket, 0o600); err != nil {
+		listener.Close()
+		return nil, err
+	}
+	return &control{listener: listener, status: Status{Phase: PhaseStarting, At: time.Now()}, changed: make(chan struct{})}, nil
+}
+
+// tell changes the status.
+func (c *control) tell(change func(s *Status)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change(&c.status)
+	c.status.At = time.Now()
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+func (c *control) now() (Status, <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.status, c.changed
+}
+
+// run serves until ctx ends, and tells everyone the last status before it returns.
+func (c *control) run(ctx context.Context) {
+	var serving sync.WaitGroup
+	stop := context.AfterFunc(ctx, func() { c.listener.Close() })
+	defer stop()
+	for {
+		conn, err := c.listener.AcceptUnix()
+		if err != nil {
+			break
+		}
+		c.mu.Lock()
+		full := c.conns >= maxControlConns
+		if !full {
+			c.conns++
+		}
+		c.mu.Unlock()
+		if full {
+			conn.Close()
+			continue
+		}
+		serving.Go(func() {
+			c.serve(ctx, conn)
+			c.mu.Lock()
+			c.conns--
+			c.mu.Unlock()
+		})
+	}
+	serving.Wait()
+}
+
+func (c *control) serve(ctx context.Context, conn net.Conn) {
+	defer conn.Close()
+	gone := make(chan struct{})
+	go func() { // ends with the connection
+		defer close(gone)
+		conn.Read(make([]byte, 1)) // nobody writes: it returns when the other end closes
+	}()
+	defer func() { conn.Close(); <-gone }()
+	encoder := json.NewEncoder(conn)
+	for {
+		status, changed := c.now()
+		conn.SetWriteDeadline(time.Now().Add(controlWrite))
+		if err := encoder.Encode(status); err != nil || ctx.Err() != nil {
+			return
+		}
+		select {
+		case <-changed:
+		case <-gone:
+			return
+		case <-ctx.Done():
+			// Once round more: what was told last must arrive.
+			status, _ := c.now()
+			encoder.Encode(status)
+			return
+		}
+	}
+}
