@@ -57,7 +57,8 @@ func (q *Queries) AuditBefore(ctx context.Context, arg AuditBeforeParams) ([]Aud
 }
 
 const deleteEventsBefore = `-- name: DeleteEventsBefore :execrows
-DELETE FROM events WHERE id IN (SELECT e.id FROM events e WHERE e.created_at < $1 ORDER BY e.id LIMIT $2)
+DELETE FROM events WHERE id IN (
+    SELECT e.id FROM events e WHERE e.created_at < $1 AND e.id < (SELECT max(id) FROM events) ORDER BY e.id LIMIT $2)
 `
 
 type DeleteEventsBeforeParams struct {
@@ -65,6 +66,7 @@ type DeleteEventsBeforeParams struct {
 	Max    int32
 }
 
+// Never the newest, which tells how far the outbox has come.
 func (q *Queries) DeleteEventsBefore(ctx context.Context, arg DeleteEventsBeforeParams) (int64, error) {
 	result, err := q.db.Exec(ctx, deleteEventsBefore, arg.Before, arg.Max)
 	if err != nil {
@@ -109,6 +111,24 @@ func (q *Queries) DeleteOldThrottles(ctx context.Context, before time.Time) (int
 	return result.RowsAffected(), nil
 }
 
+const eventBounds = `-- name: EventBounds :one
+SELECT coalesce(min(id), 0)::bigint AS oldest, coalesce(max(id), 0)::bigint AS newest FROM events
+`
+
+type EventBoundsRow struct {
+	Oldest int64
+	Newest int64
+}
+
+// The oldest and newest id that are there; 0 and 0: there never was one, since
+// the newest is never deleted.
+func (q *Queries) EventBounds(ctx context.Context) (EventBoundsRow, error) {
+	row := q.db.QueryRow(ctx, eventBounds)
+	var i EventBoundsRow
+	err := row.Scan(&i.Oldest, &i.Newest)
+	return i, err
+}
+
 const eventCursor = `-- name: EventCursor :one
 SELECT last_id FROM event_cursors WHERE consumer = $1
 `
@@ -120,35 +140,55 @@ func (q *Queries) EventCursor(ctx context.Context, consumer string) (int64, erro
 	return last_id, err
 }
 
-const eventsAfter = `-- name: EventsAfter :many
-SELECT id, type, subject, owner_id, payload, created_at FROM events
-WHERE id > $1 AND xid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY id LIMIT $2
+const eventWriters = `-- name: EventWriters :many
+SELECT virtualtransaction::text FROM pg_catalog.pg_locks
+WHERE locktype = 'relation' AND relation = 'events'::regclass AND mode = 'RowExclusiveLock' AND granted
+  AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+  AND pid IS DISTINCT FROM pg_backend_pid()
 `
 
-type EventsAfterParams struct {
-	After int64
-	Max   int32
-}
-
-type EventsAfterRow struct {
-	ID        int64
-	Type      string
-	Subject   string
-	OwnerID   *streamspace.UserID
-	Payload   json.RawMessage
-	CreatedAt time.Time
-}
-
-// Only what no running transaction can still slip in before.
-func (q *Queries) EventsAfter(ctx context.Context, arg EventsAfterParams) ([]EventsAfterRow, error) {
-	rows, err := q.db.Query(ctx, eventsAfter, arg.After, arg.Max)
+// The running transactions that may hold an event id nobody can see yet: each
+// holds ROW EXCLUSIVE on the table from before it draws one until its commit can be seen.
+func (q *Queries) EventWriters(ctx context.Context) ([]string, error) {
+	rows, err := q.db.Query(ctx, eventWriters)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []EventsAfterRow
+	var items []string
 	for rows.Next() {
-		var i EventsAfterRow
+		var virtualtransaction string
+		if err := rows.Scan(&virtualtransaction); err != nil {
+			return nil, err
+		}
+		items = append(items, virtualtransaction)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const eventsBetween = `-- name: EventsBetween :many
+SELECT id, type, subject, owner_id, payload, created_at FROM events WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3
+`
+
+type EventsBetweenParams struct {
+	After int64
+	UpTo  int64
+	Max   int32
+}
+
+// In order of ids. Ids may be missing that are still to be committed.
+func (q *Queries) EventsBetween(ctx context.Context, arg EventsBetweenParams) ([]OutboxRow, error) {
+	rows, err := q.db.Query(ctx, eventsBetween, arg.After, arg.UpTo, arg.Max)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []OutboxRow
+	for rows.Next() {
+		var i OutboxRow
 		if err := rows.Scan(
 			&i.ID,
 			&i.Type,
@@ -165,17 +205,6 @@ func (q *Queries) EventsAfter(ctx context.Context, arg EventsAfterParams) ([]Eve
 		return nil, err
 	}
 	return items, nil
-}
-
-const firstEventID = `-- name: FirstEventID :one
-SELECT coalesce(min(id), 0)::bigint FROM events
-`
-
-func (q *Queries) FirstEventID(ctx context.Context) (int64, error) {
-	row := q.db.QueryRow(ctx, firstEventID)
-	var column_1 int64
-	err := row.Scan(&column_1)
-	return column_1, err
 }
 
 const insertAudit = `-- name: InsertAudit :exec
@@ -231,29 +260,6 @@ func (q *Queries) InsertEvent(ctx context.Context, arg InsertEventParams) (int64
 	var id int64
 	err := row.Scan(&id)
 	return id, err
-}
-
-const lastEventID = `-- name: LastEventID :one
-SELECT coalesce(max(id), 0)::bigint FROM events WHERE xid < pg_snapshot_xmin(pg_current_snapshot())
-`
-
-func (q *Queries) LastEventID(ctx context.Context) (int64, error) {
-	row := q.db.QueryRow(ctx, lastEventID)
-	var column_1 int64
-	err := row.Scan(&column_1)
-	return column_1, err
-}
-
-const newestEventID = `-- name: NewestEventID :one
-SELECT coalesce(max(id), 0)::bigint FROM events
-`
-
-// Also of events that are not yet safe to read.
-func (q *Queries) NewestEventID(ctx context.Context) (int64, error) {
-	row := q.db.QueryRow(ctx, newestEventID)
-	var column_1 int64
-	err := row.Scan(&column_1)
-	return column_1, err
 }
 
 const setEventCursor = `-- name: SetEventCursor :exec

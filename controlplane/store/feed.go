@@ -5,28 +5,41 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/streamspace/streamspace"
 )
 
 const (
-	// feedPoll is the safety net under LISTEN, and bounds how late an event is
-	// whose transaction was still running when the notification came.
+	// feedPoll is the safety net under LISTEN: a notification that was lost
+	// delays an event by no more.
 	feedPoll = 5 * time.Second
-	// feedHurry is the poll while something was announced that is not yet
-	// visible: another transaction, older than it, is still running.
-	feedHurry = 10 * time.Millisecond
+	// feedHurry is the first pause before looking again for an id that is
+	// missing. Its commit wakes us earlier; its rollback does not.
+	feedHurry    = 5 * time.Millisecond
+	maxFeedHurry = 200 * time.Millisecond
+	// feedBatch bounds what one read holds in memory: about 500 KB.
 	feedBatch = 500
 	// maxFeedWait is the longest pause between attempts while Postgres is away.
 	maxFeedWait = 2 * time.Second
+	// feedStall is longer than any statement may take: a read that takes
+	// longer has lost its connection without being told.
+	feedStall = statementTimeout + 5*time.Second
+
+	maxEventID = math.MaxInt64
 )
 
 // ErrDropped says that events were lost to this subscriber, because it read
 // too slowly or came back too late: what it derived from events must be read
 // again. Newer events follow.
 var ErrDropped = errors.New("events were dropped")
+
+// ErrClosed is what Next returns after Close.
+var ErrClosed = errors.New("subscription is closed")
 
 // Event is one row of the outbox.
 type Event struct {
@@ -38,15 +51,19 @@ type Event struct {
 	CreatedAt time.Time
 }
 
+func eventOf(row OutboxRow) Event {
+	return Event{row.ID, row.Type, row.Subject, row.OwnerID, row.Payload, row.CreatedAt}
+}
+
 // Feed delivers the outbox to any number of subscribers of this process: every
-// event once, in order, a few milliseconds after its commit. One connection
-// listens for all of them.
+// event once, in the order of ids, a few milliseconds after its commit. One
+// connection, which is not the pool's, listens for all of them.
 type Feed struct {
 	store *Store
 	ready chan struct{} // closed when last is known
 
 	mu   sync.Mutex
-	last int64                      // guarded by mu; newest event delivered
+	last int64                       // guarded by mu; everything up to it has been delivered
 	subs map[*EventSubscription]bool // guarded by mu
 }
 
@@ -69,9 +86,8 @@ func (f *Feed) Run(ctx context.Context) error {
 			f.store.log.Warn("event feed lost the database, trying again", "error", err)
 			told = true
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(wait):
+		if sleep(ctx, wait) != nil {
+			return nil
 		}
 		wait = min(2*wait, maxFeedWait)
 	}
@@ -80,80 +96,114 @@ func (f *Feed) Run(ctx context.Context) error {
 
 // listen delivers over one connection until that fails.
 func (f *Feed) listen(ctx context.Context, healthy func()) error {
-	conn, err := f.store.pool.Acquire(ctx)
+	pooled, err := f.store.pool.Acquire(ctx)
 	if err != nil {
 		return err
 	}
-	// LISTEN must not go back into the pool with the connection.
-	defer func() { conn.Hijack().Close(context.WithoutCancel(ctx)) }()
-	if _, err := conn.Exec(ctx, "LISTEN events"); err != nil {
+	conn := pooled.Hijack() // LISTEN must never go back into the pool
+	defer func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		conn.Close(closing)
+	}()
+	out := &outbox{queries: newQueries(conn)}
+	// LISTEN comes first: what commits after the first read is announced.
+	if err := within(ctx, func(ctx context.Context) error {
+		_, err := conn.Exec(ctx, "LISTEN events")
+		return err
+	}); err != nil {
 		return err
 	}
-	queries := New(conn)
-	if err := f.begin(ctx, queries); err != nil {
+	if err := f.begin(ctx, out); err != nil {
 		return err
 	}
-	for {
-		pending, err := f.deliver(ctx, queries)
-		if err != nil {
+	for hurry := feedHurry; ; {
+		blocked := false
+		if err := within(ctx, func(ctx context.Context) (err error) {
+			blocked, err = f.deliver(ctx, out)
+			return err
+		}); err != nil {
 			return err
 		}
 		healthy()
 		poll := feedPoll
-		if pending {
-			poll = feedHurry
+		if blocked {
+			poll, hurry = hurry, min(2*hurry, maxFeedHurry)
+		} else {
+			hurry = feedHurry
 		}
-		waiting, cancel := context.WithTimeout(ctx, poll)
-		_, err = conn.Conn().WaitForNotification(waiting)
-		expired := waiting.Err() != nil
-		cancel()
-		if err != nil && (ctx.Err() != nil || !expired) {
+		if err := awaitNotification(ctx, conn, poll); err != nil {
 			return err
 		}
 	}
 }
 
-// begin sets where delivery starts: with what comes after now.
-func (f *Feed) begin(ctx context.Context, queries *Queries) error {
+// within bounds one exchange with the server.
+func within(ctx context.Context, do func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, feedStall)
+	defer cancel()
+	return do(ctx)
+}
+
+// awaitNotification returns nil after a notification, or after most.
+func awaitNotification(ctx context.Context, conn *pgx.Conn, most time.Duration) error {
+	waiting, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	_, err := conn.WaitForNotification(waiting)
+	if err != nil && ctx.Err() == nil && waiting.Err() != nil && !conn.IsClosed() {
+		return nil
+	}
+	return err
+}
+
+// begin sets where delivery starts: the first time with what comes after now,
+// later where it stopped, unless that place is gone.
+func (f *Feed) begin(ctx context.Context, out *outbox) error {
+	started := false
 	select {
 	case <-f.ready:
-		return nil
+		started = true
 	default:
 	}
-	last, err := queries.LastEventID(ctx)
-	if err != nil {
+	if started {
+		out.last = f.lastID()
+		if gone, err := out.rewound(ctx); err != nil || !gone {
+			return err
+		}
+	}
+	if err := out.settle(ctx); err != nil {
 		return err
 	}
 	f.mu.Lock()
-	f.last = last
-	f.mu.Unlock()
-	close(f.ready)
+	defer f.mu.Unlock()
+	f.last = out.last
+	for sub := range f.subs {
+		sub.lose(f.last)
+	}
+	if !started {
+		close(f.ready)
+	}
 	return nil
 }
 
-// deliver hands out what is new. pending says that there are events that
-// cannot be read yet.
-func (f *Feed) deliver(ctx context.Context, queries *Queries) (pending bool, err error) {
+// deliver hands out everything that is new and settled.
+func (f *Feed) deliver(ctx context.Context, out *outbox) (blocked bool, err error) {
 	for {
-		f.mu.Lock()
-		after := f.last
-		f.mu.Unlock()
-		rows, err := queries.EventsAfter(ctx, EventsAfterParams{After: after, Max: feedBatch})
+		rows, blocked, err := out.next(ctx)
 		if err != nil {
 			return false, err
 		}
 		f.mu.Lock()
 		for _, row := range rows {
-			event := Event{row.ID, row.Type, row.Subject, row.OwnerID, row.Payload, row.CreatedAt}
-			f.last = event.ID
+			event := eventOf(row)
 			for sub := range f.subs {
 				sub.offer(event)
 			}
 		}
+		f.last = out.last
 		f.mu.Unlock()
-		if len(rows) < feedBatch {
-			newest, err := queries.NewestEventID(ctx)
-			return newest > f.lastID(), err
+		if len(rows) == 0 || len(rows) < feedBatch && !blocked {
+			return blocked, nil
 		}
 	}
 }
@@ -165,22 +215,23 @@ func (f *Feed) lastID() int64 {
 }
 
 // Subscribe delivers every event after the one with id after, or only new ones
-// when after is 0. At most buffer wait; when more do, or when after is too old
-// to still be in the table, the subscriber gets ErrDropped once. It blocks until
-// the feed has reached the database for the first time.
+// when after is 0. At most buffer (at least 1) past and as many new ones are
+// held; when there are more, or when after is too old to still be in the table
+// or is of another time of this database, the subscriber gets ErrDropped once.
+// It blocks until the feed has reached the database for the first time.
 func (f *Feed) Subscribe(ctx context.Context, after int64, buffer int) (*EventSubscription, error) {
 	select {
 	case <-f.ready:
 	case <-ctx.Done():
 		return nil, fmt.Errorf("waiting for the event feed: %w", ctx.Err())
 	}
-	sub := &EventSubscription{feed: f, limit: buffer, wake: make(chan struct{}, 1)}
+	sub := &EventSubscription{feed: f, limit: max(buffer, 1), wake: make(chan struct{}, 1)}
 	f.mu.Lock()
 	upTo := f.last
+	sub.Start, sub.last = upTo, max(upTo, after)
 	f.subs[sub] = true
-	sub.Start = upTo
 	f.mu.Unlock()
-	if after <= 0 || after >= upTo {
+	if after <= 0 || after == upTo {
 		return sub, nil
 	}
 	if err := sub.replay(ctx, after, upTo); err != nil {
@@ -190,106 +241,14 @@ func (f *Feed) Subscribe(ctx context.Context, after int64, buffer int) (*EventSu
 	return sub, nil
 }
 
-// EventSubscription is one reader's queue.
-type EventSubscription struct {
-	feed  *Feed
-	limit int
-	wake  chan struct{} // capacity 1
-	// Start is the id of the newest event when the subscription began.
-	Start int64
-
-	mu      sync.Mutex
-	replays []Event // guarded by mu; before everything in queue
-	queue   []Event // guarded by mu; at most limit
-	dropped bool    // guarded by mu
-	closed  bool    // guarded by mu
-}
-
-func (sub *EventSubscription) offer(event Event) {
-	sub.mu.Lock()
-	defer sub.mu.Unlock()
-	if len(sub.queue) >= sub.limit {
-		sub.queue, sub.replays = nil, nil
-		sub.dropped = true
-	}
-	sub.queue = append(sub.queue, event)
+// sleep waits for d, or returns ctx's error.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
 	select {
-	case sub.wake <- struct{}{}:
-	default:
-	}
-}
-
-// replay queues the events in (after, upTo], or notes that they are lost.
-func (sub *EventSubscription) replay(ctx context.Context, after, upTo int64) error {
-	first, err := sub.feed.store.FirstEventID(ctx)
-	if err != nil {
-		return Classify(err)
-	}
-	rows, err := sub.feed.store.EventsAfter(ctx, EventsAfterParams{After: after, Max: int32(sub.limit) + 1})
-	if err != nil {
-		return Classify(err)
-	}
-	sub.mu.Lock()
-	defer sub.mu.Unlock()
-	if first > after+1 || len(rows) > sub.limit {
-		sub.dropped = true
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
 		return nil
-	}
-	for _, row := range rows {
-		if row.ID <= upTo {
-			sub.replays = append(sub.replays, Event{row.ID, row.Type, row.Subject, row.OwnerID, row.Payload, row.CreatedAt})
-		}
-	}
-	return nil
-}
-
-// Next blocks for the next event. It returns ErrDropped once for any number of
-// lost ones, ctx's error when ctx ends, and ErrNotFound after Close.
-func (sub *EventSubscription) Next(ctx context.Context) (Event, error) {
-	for {
-		event, ok, err := sub.take()
-		if ok || err != nil {
-			return event, err
-		}
-		select {
-		case <-sub.wake:
-		case <-ctx.Done():
-			return Event{}, ctx.Err()
-		}
-	}
-}
-
-func (sub *EventSubscription) take() (Event, bool, error) {
-	sub.mu.Lock()
-	defer sub.mu.Unlock()
-	switch {
-	case sub.closed:
-		return Event{}, false, fmt.Errorf("subscription is closed: %w", ErrNotFound)
-	case sub.dropped:
-		sub.dropped = false
-		return Event{}, false, ErrDropped
-	case len(sub.replays) > 0:
-		event := sub.replays[0]
-		sub.replays = sub.replays[1:]
-		return event, true, nil
-	case len(sub.queue) > 0:
-		event := sub.queue[0]
-		sub.queue = sub.queue[1:]
-		return event, true, nil
-	}
-	return Event{}, false, nil
-}
-
-// Close ends the subscription and wakes Next. It may be called more than once.
-func (sub *EventSubscription) Close() {
-	sub.feed.mu.Lock()
-	delete(sub.feed.subs, sub)
-	sub.feed.mu.Unlock()
-	sub.mu.Lock()
-	sub.closed = true
-	sub.mu.Unlock()
-	select {
-	case sub.wake <- struct{}{}:
-	default:
 	}
 }

@@ -85,20 +85,6 @@ func (q *Queries) APIKeysByUser(ctx context.Context, userID streamspace.UserID) 
 	return items, nil
 }
 
-const blockUntil = `-- name: BlockUntil :exec
-UPDATE sign_in_throttle SET blocked_until = greatest(blocked_until, $1::timestamptz) WHERE key = $2
-`
-
-type BlockUntilParams struct {
-	BlockedUntil time.Time
-	Key          string
-}
-
-func (q *Queries) BlockUntil(ctx context.Context, arg BlockUntilParams) error {
-	_, err := q.db.Exec(ctx, blockUntil, arg.BlockedUntil, arg.Key)
-	return err
-}
-
 const countAPIKeys = `-- name: CountAPIKeys :one
 SELECT count(*) FROM api_keys WHERE user_id = $1
 `
@@ -108,28 +94,6 @@ func (q *Queries) CountAPIKeys(ctx context.Context, userID streamspace.UserID) (
 	var count int64
 	err := row.Scan(&count)
 	return count, err
-}
-
-const countFailure = `-- name: CountFailure :one
-INSERT INTO sign_in_throttle AS t (key, failures, last_failure_at, blocked_until) VALUES ($1, 1, $2, $2)
-ON CONFLICT (key) DO UPDATE SET
-    failures = CASE WHEN t.last_failure_at < $3 THEN 1 ELSE t.failures + 1 END,
-    last_failure_at = $2
-RETURNING failures
-`
-
-type CountFailureParams struct {
-	Key          string
-	Now          time.Time
-	ForgetBefore time.Time
-}
-
-// The count starts anew when the last failure is older than forget.
-func (q *Queries) CountFailure(ctx context.Context, arg CountFailureParams) (int32, error) {
-	row := q.db.QueryRow(ctx, countFailure, arg.Key, arg.Now, arg.ForgetBefore)
-	var failures int32
-	err := row.Scan(&failures)
-	return failures, err
 }
 
 const deleteAPIKey = `-- name: DeleteAPIKey :execrows
@@ -364,35 +328,6 @@ type SeeLoginParams struct {
 func (q *Queries) SeeLogin(ctx context.Context, arg SeeLoginParams) error {
 	_, err := q.db.Exec(ctx, seeLogin, arg.Now, arg.ExpiresAt, arg.ID)
 	return err
-}
-
-const throttles = `-- name: Throttles :many
-SELECT key, failures, last_failure_at, blocked_until FROM sign_in_throttle WHERE key = ANY($1::text[])
-`
-
-func (q *Queries) Throttles(ctx context.Context, keys []string) ([]SignInThrottle, error) {
-	rows, err := q.db.Query(ctx, throttles, keys)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []SignInThrottle
-	for rows.Next() {
-		var i SignInThrottle
-		if err := rows.Scan(
-			&i.Key,
-			&i.Failures,
-			&i.LastFailureAt,
-			&i.BlockedUntil,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
 }
 
 const useAPIKey = `-- name: UseAPIKey :exec

@@ -56,6 +56,15 @@ type Login struct {
 	RemoteAddr string
 }
 
+type OutboxRow struct {
+	ID        int64
+	Type      string
+	Subject   string
+	OwnerID   *streamspace.UserID
+	Payload   json.RawMessage
+	CreatedAt time.Time
+}
+
 type Session struct {
 	ID                 streamspace.SessionID
 	OwnerID            streamspace.UserID

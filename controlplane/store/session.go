@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/streamspace/streamspace"
 )
 
@@ -47,8 +45,12 @@ type NewSession struct {
 func (s *Store) CreateSession(ctx context.Context, n NewSession) (Session, error) {
 	var session Session
 	err := s.InTx(ctx, func(q *Queries) error {
-		if _, err := q.LockUser(ctx, n.Owner); err != nil { // one creation at a time counts right
+		owner, err := q.LockUser(ctx, n.Owner) // one creation at a time counts right
+		if err != nil {
 			return fmt.Errorf("owner %s: %w", n.Owner, err)
+		}
+		if owner.DisabledAt != nil {
+			return fmt.Errorf("%w: owner %s is disabled", ErrConflict, n.Owner)
 		}
 		live, err := q.CountLiveSessions(ctx, n.Owner)
 		if err != nil {
@@ -89,7 +91,7 @@ func (q *Queries) takeHome(ctx context.Context, n NewSession) (Home, error) {
 	}
 	if !n.NewHome {
 		home, err := q.FreeHome(ctx, FreeHomeParams{OwnerID: n.Owner, Template: n.Template})
-		if err == nil || !errors.Is(err, pgx.ErrNoRows) {
+		if !errors.Is(err, ErrNotFound) {
 			return home, err
 		}
 	}
@@ -100,6 +102,8 @@ func (q *Queries) takeHome(ctx context.Context, n NewSession) (Home, error) {
 // When the state becomes stopped, the home is detached in the same transaction
 // and the event is session.deleted. change sees the newest row and may return
 // ErrUnchanged, or any other error to give up. now stamps the change.
+// ErrConflict: change lets a stopped session live again, or takes its epoch
+// back, by which an older desktop would pass for the present one.
 func (s *Store) ChangeSession(ctx context.Context, id streamspace.SessionID, now time.Time, change func(row *Session) error) (Session, error) {
 	var row Session
 	err := s.InTx(ctx, func(q *Queries) error {
@@ -109,7 +113,12 @@ func (s *Store) ChangeSession(ctx context.Context, id streamspace.SessionID, now
 		}
 		row = before
 		if err := change(&row); err != nil {
+			row = before
 			return err
+		}
+		if row.Epoch < before.Epoch || before.State == streamspace.StateStopped && row.State != streamspace.StateStopped {
+			return fmt.Errorf("%w: session %s cannot go from %s, epoch %d, to %s, epoch %d",
+				ErrConflict, id, before.State, before.Epoch, row.State, row.Epoch)
 		}
 		row.UpdatedAt = now
 		if row.State != before.State {

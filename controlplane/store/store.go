@@ -12,21 +12,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
-)
-
-var (
-	// ErrNotFound says that no such row exists.
-	ErrNotFound = errors.New("not found")
-	// ErrConflict says that the row's state, or another row, does not allow the change.
-	ErrConflict = errors.New("conflict")
-	// ErrUnavailable says that Postgres did not answer; the same call may
-	// succeed later, and what it was to change has not been changed for sure.
-	ErrUnavailable = errors.New("database is unavailable")
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -37,11 +30,16 @@ const (
 	statementTimeout = 15 * time.Second
 	// startTimeout is how long Open waits for a server that is coming up.
 	startTimeout = 30 * time.Second
-	// minServerVersion is the oldest that is tested: it has xid8 (PostgreSQL 13).
+	// vanishTimeout is when a server that sends nothing at all, not even TCP
+	// acknowledgements, is given up.
+	vanishTimeout = 15 * time.Second
+	// minServerVersion is the oldest that is supported, as server_version_num:
+	// DROP DATABASE … WITH (FORCE) and trusted extensions came with it.
 	minServerVersion = 130000
 )
 
-// Store is the database. Its Queries run outside of any transaction.
+// Store is the database. Its Queries run outside of any transaction; their
+// errors are classified.
 type Store struct {
 	*Queries
 	pool *pgxpool.Pool
@@ -51,6 +49,23 @@ type Store struct {
 // Open connects, waiting up to 30 s for the server, and brings the schema up
 // to date. url is a postgres:// URL or a keyword string; it is never logged.
 func Open(ctx context.Context, url string, log *slog.Logger) (*Store, error) {
+	config, err := poolConfig(url)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("opening the database pool: %w", err)
+	}
+	s := &Store{Queries: newQueries(pool), pool: pool, log: log}
+	if err := s.prepare(ctx); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func poolConfig(url string) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		// pgx's own message repeats the address, which may hold a password.
@@ -60,20 +75,30 @@ func Open(ctx context.Context, url string, log *slog.Logger) (*Store, error) {
 	config.MaxConnIdleTime = 5 * time.Minute
 	config.HealthCheckPeriod = 15 * time.Second
 	config.ConnConfig.ConnectTimeout = 5 * time.Second
+	config.ConnConfig.DialFunc = dialer().DialContext
 	config.ConnConfig.RuntimeParams["application_name"] = "streamspace"
 	config.ConnConfig.RuntimeParams["statement_timeout"] = fmt.Sprint(statementTimeout.Milliseconds())
 	config.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = fmt.Sprint(statementTimeout.Milliseconds())
+	return config, nil
+}
 
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
-		return nil, fmt.Errorf("opening the database pool: %w", err)
+// dialer notices a server that vanished without a word, be the connection idle
+// (keep-alive) or waiting for an answer (TCP_USER_TIMEOUT, tcp(7)).
+func dialer() *net.Dialer {
+	return &net.Dialer{
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: vanishTimeout / 3, Interval: vanishTimeout / 3, Count: 2},
+		Control: func(network, _ string, conn syscall.RawConn) (err error) {
+			if !strings.HasPrefix(network, "tcp") {
+				return nil
+			}
+			if controlErr := conn.Control(func(fd uintptr) {
+				err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(vanishTimeout.Milliseconds()))
+			}); controlErr != nil {
+				return controlErr
+			}
+			return err
+		},
 	}
-	s := &Store{Queries: New(pool), pool: pool, log: log}
-	if err := s.prepare(ctx); err != nil {
-		pool.Close()
-		return nil, err
-	}
-	return s, nil
 }
 
 func (s *Store) prepare(ctx context.Context) error {
@@ -82,14 +107,24 @@ func (s *Store) prepare(ctx context.Context) error {
 	}
 	var version int
 	if err := s.pool.QueryRow(ctx, "SELECT current_setting('server_version_num')::int").Scan(&version); err != nil {
-		return fmt.Errorf("asking PostgreSQL for its version: %w", err)
+		return fmt.Errorf("asking PostgreSQL for its version: %w", Classify(err))
 	}
-	if version < minServerVersion {
-		return fmt.Errorf("PostgreSQL %d.%d is too old: version 13 or newer is needed", version/10000, version%10000)
+	if err := checkVersion(version); err != nil {
+		return err
 	}
-	return migrate(ctx, s.pool, s.log)
+	return migrate(ctx, s.pool.Config().ConnConfig, s.log)
 }
 
+// checkVersion takes what PostgreSQL calls server_version_num.
+func checkVersion(version int) error {
+	if version < minServerVersion {
+		return fmt.Errorf("PostgreSQL %d.%d is too old: version %d or newer is needed", version/10000, version%10000, minServerVersion/10000)
+	}
+	return nil
+}
+
+// awaitServer retries while the server is coming up, or out of connections for
+// a moment. What only a person can mend, a wrong password say, ends it at once.
 func (s *Store) awaitServer(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -99,14 +134,11 @@ func (s *Store) awaitServer(ctx context.Context) error {
 			return nil
 		}
 		var refused *pgconn.PgError
-		starting := errors.As(err, &refused) && refused.Code == "57P03" // cannot_connect_now
-		if refused != nil && !starting {
+		if errors.As(err, &refused) && !errors.Is(Classify(err), ErrUnavailable) {
 			return fmt.Errorf("PostgreSQL refuses the connection: %s (%s)", refused.Message, refused.Code)
 		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("PostgreSQL does not answer: %w", errors.Join(err, ErrUnavailable))
-		case <-time.After(wait):
+		if sleep(ctx, wait) != nil {
+			return fmt.Errorf("PostgreSQL does not answer: %w", Classify(err))
 		}
 	}
 }
@@ -125,31 +157,6 @@ func (s *Store) Ping(ctx context.Context) error {
 // InTx runs fn in one transaction: what it did holds whole when fn returns
 // nil, and not at all otherwise.
 func (s *Store) InTx(ctx context.Context, fn func(q *Queries) error) error {
-	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return fn(s.Queries.WithTx(tx)) })
+	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return fn(newQueries(tx)) })
 	return Classify(err)
-}
-
-// Classify turns what pgx returns into one of the package's errors where it
-// is one, keeping the cause.
-func Classify(err error) error {
-	if err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrConflict) || errors.Is(err, ErrUnavailable) {
-		return err
-	}
-	var answered *pgconn.PgError
-	var connecting *pgconn.ConnectError
-	var network net.Error
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return fmt.Errorf("%w: %w", ErrNotFound, err)
-	case errors.As(err, &answered):
-		switch answered.Code {
-		case "23505", "23503", "40001", "40P01": // unique, foreign key, serialization, deadlock
-			return fmt.Errorf("%w: %w", ErrConflict, err)
-		case "57P01", "57P02", "57P03", "53300", "53100", "08006": // shutting down, crashed, starting, too many, disk full, lost
-			return fmt.Errorf("%w: %w", ErrUnavailable, err)
-		}
-	case errors.As(err, &connecting), errors.As(err, &network), pgconn.SafeToRetry(err):
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	return err
 }

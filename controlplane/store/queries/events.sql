@@ -1,16 +1,22 @@
 -- name: InsertEvent :one
 INSERT INTO events (type, subject, owner_id, payload) VALUES (@type, @subject, @owner_id, @payload) RETURNING id;
 
--- name: EventsAfter :many
--- Only what no running transaction can still slip in before.
-SELECT id, type, subject, owner_id, payload, created_at FROM events
-WHERE id > @after AND xid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY id LIMIT @max;
+-- name: EventsBetween :many
+-- In order of ids. Ids may be missing that are still to be committed.
+SELECT * FROM events WHERE id > @after AND id <= @up_to ORDER BY id LIMIT @max;
 
--- name: LastEventID :one
-SELECT coalesce(max(id), 0)::bigint FROM events WHERE xid < pg_snapshot_xmin(pg_current_snapshot());
+-- name: EventBounds :one
+-- The oldest and newest id that are there; 0 and 0: there never was one, since
+-- the newest is never deleted.
+SELECT coalesce(min(id), 0)::bigint AS oldest, coalesce(max(id), 0)::bigint AS newest FROM events;
 
--- name: FirstEventID :one
-SELECT coalesce(min(id), 0)::bigint FROM events;
+-- name: EventWriters :many
+-- The running transactions that may hold an event id nobody can see yet: each
+-- holds ROW EXCLUSIVE on the table from before it draws one until its commit can be seen.
+SELECT virtualtransaction::text FROM pg_catalog.pg_locks
+WHERE locktype = 'relation' AND relation = 'events'::regclass AND mode = 'RowExclusiveLock' AND granted
+  AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+  AND pid IS DISTINCT FROM pg_backend_pid();
 
 -- name: EventCursor :one
 SELECT last_id FROM event_cursors WHERE consumer = $1;
@@ -20,7 +26,9 @@ INSERT INTO event_cursors (consumer, last_id) VALUES (@consumer, @last_id)
 ON CONFLICT (consumer) DO UPDATE SET last_id = greatest(event_cursors.last_id, excluded.last_id);
 
 -- name: DeleteEventsBefore :execrows
-DELETE FROM events WHERE id IN (SELECT e.id FROM events e WHERE e.created_at < @before ORDER BY e.id LIMIT @max);
+-- Never the newest, which tells how far the outbox has come.
+DELETE FROM events WHERE id IN (
+    SELECT e.id FROM events e WHERE e.created_at < @before AND e.id < (SELECT max(id) FROM events) ORDER BY e.id LIMIT @max);
 
 -- name: DeleteExpiredLogins :execrows
 DELETE FROM logins WHERE expires_at < @now;
@@ -39,7 +47,3 @@ VALUES (@at, @actor_id, @actor_name, @action, @subject, @outcome, @remote_addr, 
 -- Newest first; before 0: from the newest. action empty: every action.
 SELECT * FROM audit WHERE (@before::bigint = 0 OR id < @before::bigint) AND (@action::text = '' OR action = @action::text)
 ORDER BY id DESC LIMIT @max;
-
--- name: NewestEventID :one
--- Also of events that are not yet safe to read.
-SELECT coalesce(max(id), 0)::bigint FROM events;

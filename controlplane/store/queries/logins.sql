@@ -42,19 +42,5 @@ UPDATE api_keys SET last_used_at = @now WHERE id = @id;
 -- name: DeleteAPIKey :execrows
 DELETE FROM api_keys WHERE id = @id AND user_id = @user_id;
 
--- name: Throttles :many
-SELECT * FROM sign_in_throttle WHERE key = ANY(@keys::text[]);
-
--- name: CountFailure :one
--- The count starts anew when the last failure is older than forget.
-INSERT INTO sign_in_throttle AS t (key, failures, last_failure_at, blocked_until) VALUES (@key, 1, @now, @now)
-ON CONFLICT (key) DO UPDATE SET
-    failures = CASE WHEN t.last_failure_at < @forget_before THEN 1 ELSE t.failures + 1 END,
-    last_failure_at = @now
-RETURNING failures;
-
--- name: BlockUntil :exec
-UPDATE sign_in_throttle SET blocked_until = greatest(blocked_until, @blocked_until::timestamptz) WHERE key = @key;
-
 -- name: ResetThrottle :exec
 DELETE FROM sign_in_throttle WHERE key = $1;
