@@ -48,7 +48,7 @@ func Latency(ctx context.Context, s Settings, duration time.Duration) error {
 		return err
 	}
 	table.Compare("p50", nameGateway, nameSplice, report.Difference, report.Target(maxAboveSplice))
-	table.Compare("p50", nameGateway+", Unix socket", nameSplice, report.Difference, report.Target(maxAboveSplice))
+	table.Compare("p50", nameGateway+overUnix, nameSplice, report.Difference, report.Target(maxAboveSplice))
 	for _, subject := range s.relays() {
 		if s.wanted(subject.Name) && subject.Name != nameDirect {
 			table.Compare("p50", subject.Name, nameDirect, report.Difference, nil)

@@ -64,7 +64,8 @@ func relayTable(ctx context.Context, s Settings, kind source.Kind, duration time
 	}
 	table.Compare("cpu", nameGateway, nameWebsockify, report.Ratio, report.Target(maxAgainstWebsockify))
 	table.Compare("cpu", nameGateway, nameNginx, report.Ratio, report.Target(maxAgainstNginx))
-	table.Compare("cpu", nameGateway+", Unix socket", nameGateway, report.Ratio, nil)
+	table.Compare("cpu", nameGateway+overUnix, nameWebsockify+overUnix, report.Ratio, report.Target(maxAgainstWebsockify))
+	table.Compare("cpu", nameGateway+overUnix, nameNginx+overUnix, report.Ratio, report.Target(maxAgainstNginx))
 	table.Compare("rate", nameGateway, nameWebsockify, report.Ratio, nil)
 	return table, nil
 }

@@ -14,7 +14,7 @@ CGO_ENABLED=0 go build -trimpath -o bin/ ./bench/cmd/bench ./bench/cmd/relayhost
 failed=()
 for experiment in "${experiments[@]}"; do
 	case $experiment in
-		relay | latency) rounds=7 ;;
+		relay | latency) rounds=5 ;;
 		idle | wan) rounds=3 ;; # a round takes minutes and holds gigabytes of peers
 		start) rounds=15 ;;
 		*) echo "bench/run.sh: no experiment $experiment; there are relay, latency, idle, wan, start" >&2; exit 2 ;;

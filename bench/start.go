@@ -15,6 +15,7 @@ import (
 	"github.com/streamspace/streamspace/bench/product"
 	"github.com/streamspace/streamspace/bench/report"
 	"github.com/streamspace/streamspace/bench/viewer"
+	"github.com/streamspace/streamspace/rfb"
 )
 
 const (
@@ -215,7 +216,7 @@ func (h *home) byClient(ctx context.Context, template string) (values map[string
 	// Cursor is offered so that Xvnc does not paint it into the picture.
 	v, err := viewer.Connect(ctx, url, viewer.Options{
 		Origin:    h.client.Base(),
-		Encodings: []int32{viewer.EncodingRaw, viewer.EncodingCursor, viewer.EncodingLastRect},
+		Encodings: []rfb.Encoding{rfb.EncodingRaw, rfb.EncodingCursor, rfb.EncodingLastRect},
 	})
 	if err != nil {
 		return nil, err

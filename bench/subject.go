@@ -22,8 +22,12 @@ const (
 	nameDirect     = "direct"
 )
 
-// relays are all subjects whose source is reached over TCP, as every peer can,
-// and once more the gateway over a Unix socket, as it runs in the product.
+// overUnix marks the rows of relays that reach the source over its Unix
+// socket, as the gateway reaches desktops in the product.
+const overUnix = ", Unix socket"
+
+// relays are all subjects with the source behind TCP, and gateway, nginx and
+// websockify once more with it behind a Unix socket: like against like.
 func (s Settings) relays() []subject {
 	return []subject{
 		{Relay: peer.Direct()},
@@ -33,8 +37,15 @@ func (s Settings) relays() []subject {
 		{Relay: peer.Gorilla(s.Self, 32<<10, peer.Tuning{})},
 		{Relay: peer.Gorilla(s.Self, 256<<10, peer.Tuning{})},
 		{Relay: peer.Gateway(nameGateway, s.Relayhost, peer.Tuning{}, s.RelayhostFlags...)},
-		{Relay: peer.Gateway(nameGateway+", Unix socket", s.Relayhost, peer.Tuning{}, s.RelayhostFlags...), unix: true},
+		renamed(peer.Nginx()),
+		renamed(peer.Websockify()),
+		renamed(peer.Gateway(nameGateway, s.Relayhost, peer.Tuning{}, s.RelayhostFlags...)),
 	}
+}
+
+func renamed(relay peer.Relay) subject {
+	relay.Name += overUnix
+	return subject{Relay: relay, unix: true}
 }
 
 // contestant is a subject that has been started.

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/streamspace/streamspace/bench/stamp"
+	"github.com/streamspace/streamspace/rfb"
 )
 
 // Kind is the rectangle that a source sends.
@@ -34,19 +35,16 @@ const (
 // jpegBytes is the length of JPEG20K's JPEG data.
 const jpegBytes = 20_000
 
-// rectangleHeader is the length of FramebufferUpdate's header for one
-// rectangle: type, padding, count, x, y, width, height, encoding
-// (RFC 6143 section 7.6.1).
-const rectangleHeader = 4 + 12
-
 // frame builds a whole FramebufferUpdate of one rectangle and says at which
 // offset its stamp goes.
 func (k Kind) frame() (message []byte, stampAt int, err error) {
 	switch k {
 	case Raw64K:
-		return rawFrame(128), rectangleHeader, nil
+		message, stampAt = rawFrame(128)
+		return message, stampAt, nil
 	case Raw16K:
-		return rawFrame(64), rectangleHeader, nil
+		message, stampAt = rawFrame(64)
+		return message, stampAt, nil
 	case JPEG20K:
 		message, stampAt = jpegFrame(128)
 		return message, stampAt, nil
@@ -54,31 +52,22 @@ func (k Kind) frame() (message []byte, stampAt int, err error) {
 	return nil, 0, fmt.Errorf("unknown kind of rectangle %q", string(k))
 }
 
-func updateHeader(side int, encoding int32) []byte {
-	message := make([]byte, rectangleHeader)
-	binary.BigEndian.PutUint16(message[2:], 1)
-	binary.BigEndian.PutUint16(message[8:], uint16(side))
-	binary.BigEndian.PutUint16(message[10:], uint16(side))
-	binary.BigEndian.PutUint32(message[12:], uint32(encoding))
-	return message
-}
-
 // rawFrame has noise for pixels, so that nothing on the way can compress it.
-func rawFrame(side int) []byte {
-	message := updateHeader(side, encodingRaw)
-	pixels := make([]byte, side*side*4)
+func rawFrame(side uint16) (message []byte, stampAt int) {
+	message = rfb.AppendRect(rfb.AppendFramebufferUpdate(nil, 1), rfb.Rect{Width: side, Height: side, Encoding: rfb.EncodingRaw})
+	pixels := make([]byte, int(side)*int(side)*rfb.RGB888().Bytes())
 	noise := rand.NewChaCha8([32]byte{1})
 	noise.Read(pixels) // never fails
-	return append(message, pixels...)
+	return append(message, pixels...), len(message)
 }
 
 // jpegFrame is a Tight rectangle whose JPEG has a comment segment in front,
 // which holds the stamp and fills the data up to jpegBytes.
-func jpegFrame(side int) (message []byte, stampAt int) {
-	picture := image.NewRGBA(image.Rect(0, 0, side, side))
+func jpegFrame(side uint16) (message []byte, stampAt int) {
+	picture := image.NewRGBA(image.Rect(0, 0, int(side), int(side)))
 	noise := rand.New(rand.NewPCG(1, 2))
-	for y := range side {
-		for x := range side {
+	for y := range int(side) {
+		for x := range int(side) {
 			shade := uint8(x*2+y) ^ uint8(noise.UintN(32))
 			picture.Set(x, y, color.RGBA{R: shade, G: uint8(y * 2), B: uint8(x * 2), A: 255})
 		}
@@ -101,11 +90,10 @@ func jpegFrame(side int) (message []byte, stampAt int) {
 	data = append(data, make([]byte, filler)...)
 	data = append(data, coded.Bytes()[2:]...)
 
-	message = updateHeader(side, encodingTight)
-	message = append(message, tightJPEG)
-	// Compact length, 7 + 7 + 8 bits, least significant first
-	// (RFC 6143 has no Tight; rfbproto section 7.7.5).
-	message = append(message, byte(len(data)&0x7F)|0x80, byte(len(data)>>7&0x7F)|0x80, byte(len(data)>>14))
-	stampAt = len(message) + 6
-	return append(message, data...), stampAt
+	message = rfb.AppendTightJPEG(rfb.AppendFramebufferUpdate(nil, 1), rfb.Rect{Width: side, Height: side}, 0, data)
+	return message, len(message) - len(data) + stampInJPEG
 }
+
+// stampInJPEG is where the stamp begins in the JPEG's data: behind SOI and the
+// head of the comment segment.
+const stampInJPEG = 6

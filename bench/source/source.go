@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/streamspace/streamspace/rfb"
 )
 
 // handshakeTimeout bounds a peer that connects and says nothing, as a port
@@ -63,6 +65,18 @@ func (s *Source) Run(ctx context.Context, listener net.Listener) error {
 		}
 		serving.Go(func() { s.serve(ctx, conn) })
 	}
+}
+
+// greet is the server's half of the handshake: security None, as desktops have
+// it behind a gateway.
+func greet(conn io.ReadWriter) error {
+	if _, err := rfb.ServerHandshake(conn, rfb.ServerConfig{}); err != nil {
+		return err
+	}
+	_, err := conn.Write(rfb.AppendServerInit(nil, rfb.ServerInit{
+		Width: Width, Height: Height, Format: rfb.RGB888(), Name: "streamspace bench",
+	}))
+	return err
 }
 
 // serve runs one connection to its end. A viewer that leaves is not an error

@@ -3,7 +3,6 @@ package source
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"image/jpeg"
 	"net"
 	"testing"
@@ -33,7 +32,7 @@ func TestJPEGRectangleIsARealJPEGOfItsLength(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data := message[stampAt-6:]
+	data := message[stampAt-stampInJPEG:]
 	if len(data) != jpegBytes {
 		t.Errorf("JPEG data is %d bytes, want %d", len(data), jpegBytes)
 	}
@@ -43,9 +42,6 @@ func TestJPEGRectangleIsARealJPEGOfItsLength(t *testing.T) {
 	}
 	if size := picture.Bounds().Size(); size.X != 128 || size.Y != 128 {
 		t.Errorf("JPEG is %v, want 128 × 128", size)
-	}
-	if got := int32(binary.BigEndian.Uint32(message[12:])); got != encodingTight {
-		t.Errorf("encoding is %d, want %d", got, encodingTight)
 	}
 }
 
@@ -91,24 +87,4 @@ func TestUnknownKindIsRefused(t *testing.T) {
 	if _, _, err := Kind("webp").frame(); err == nil {
 		t.Fatal("an unknown kind made a frame")
 	}
-}
-
-func FuzzClientMessages(f *testing.F) {
-	f.Add([]byte{3, 1, 0, 0, 0, 0, 5, 0, 2, 208})
-	f.Add([]byte{2, 0, 0, 1, 0, 0, 0, 7})
-	f.Add([]byte{6, 0, 0, 0, 255, 255, 255, 252, 0, 0, 0, 0})
-	f.Add([]byte{248, 0, 0, 0, 0, 0, 0, 1, 3, 9})
-	f.Fuzz(func(t *testing.T, data []byte) {
-		in := bytes.NewReader(data)
-		var scratch [8]byte
-		for {
-			before := in.Len()
-			if _, err := readClientMessage(in, scratch[:]); err != nil {
-				return
-			}
-			if in.Len() >= before {
-				t.Fatal("a message took no bytes")
-			}
-		}
-	})
 }

@@ -1,10 +1,10 @@
 package source
 
 import (
-	"bufio"
 	"net"
 
 	"github.com/streamspace/streamspace/bench/stamp"
+	"github.com/streamspace/streamspace/rfb"
 )
 
 // listenBuffer is the read buffer of one connection: client messages are
@@ -44,18 +44,33 @@ func (v *View) Send(mark stamp.Stamp) error {
 // listen reads the viewer's messages until the connection ends. A request for
 // updates, or for continuous ones, is handed to the pattern.
 func (v *View) listen() {
-	in := bufio.NewReaderSize(v.conn, listenBuffer)
-	var scratch [8]byte
+	parser := rfb.NewClientParser(rfb.ClientLimits{})
+	buffer := make([]byte, listenBuffer)
 	for {
-		kind, err := readClientMessage(in, scratch[:])
-		if err != nil {
+		n, err := v.conn.Read(buffer)
+		if err != nil || v.take(parser, buffer[:n]) != nil {
 			return
 		}
-		if kind == clientUpdateRequest || kind == clientContinuousUpdates {
+	}
+}
+
+// take looks at the messages in bytes.
+func (v *View) take(parser *rfb.ClientParser, bytes []byte) error {
+	for len(bytes) > 0 {
+		n, message, err := parser.Next(bytes)
+		if err != nil {
+			return err
+		}
+		bytes = bytes[n:]
+		if message.Raw == nil {
+			continue
+		}
+		if message.Type == rfb.ClientFramebufferUpdateRequest || message.Type == rfb.ClientEnableContinuousUpdates {
 			select {
 			case v.requests <- struct{}{}:
 			default: // one is waiting already
 			}
 		}
 	}
+	return nil
 }

@@ -1,5 +1,7 @@
 package viewer
 
+import "github.com/streamspace/streamspace/rfb"
+
 // Picture is a framebuffer built from Raw rectangles, to see whether something
 // is on the screen.
 type Picture struct {
@@ -18,7 +20,7 @@ func NewPicture(width, height int) *Picture {
 // picture. The viewer must have offered no encoding of pixels but Raw.
 func (p *Picture) Update(v *Viewer) (Rectangle, error) {
 	rectangle, err := v.NextPixels(&p.buffer)
-	if err != nil || rectangle.Encoding != EncodingRaw {
+	if err != nil || rectangle.Encoding != rfb.EncodingRaw {
 		return rectangle, err
 	}
 	for y := range rectangle.Height {

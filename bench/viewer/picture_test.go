@@ -13,6 +13,7 @@ import (
 	"github.com/streamspace/streamspace/bench/peer"
 	"github.com/streamspace/streamspace/bench/source"
 	"github.com/streamspace/streamspace/bench/viewer"
+	"github.com/streamspace/streamspace/rfb"
 )
 
 func TestPaintedTellsAPictureFromAnEmptyScreen(t *testing.T) {
@@ -57,7 +58,7 @@ func TestXvncIsRead(t *testing.T) {
 	defer cancel()
 	var v *viewer.Viewer
 	for v == nil {
-		v, err = viewer.Connect(ctx, "unix:"+socket, viewer.Options{Encodings: []int32{viewer.EncodingRaw, viewer.EncodingCursor, viewer.EncodingLastRect}})
+		v, err = viewer.Connect(ctx, "unix:"+socket, viewer.Options{Encodings: []rfb.Encoding{rfb.EncodingRaw, rfb.EncodingCursor, rfb.EncodingLastRect}})
 		if errors.Is(err, os.ErrNotExist) || err != nil && ctx.Err() == nil {
 			select {
 			case <-time.After(20 * time.Millisecond):
@@ -86,7 +87,7 @@ func TestXvncIsRead(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if rectangle.Encoding == viewer.EncodingRaw {
+		if rectangle.Encoding == rfb.EncodingRaw {
 			drawn += rectangle.Width * rectangle.Height
 		}
 	}

@@ -5,29 +5,18 @@ import (
 	"fmt"
 
 	"github.com/streamspace/streamspace/bench/stamp"
+	"github.com/streamspace/streamspace/rfb"
 )
 
 // Rectangle is one rectangle of an update, wholly read.
 type Rectangle struct {
 	X, Y, Width, Height int
-	Encoding            int32
+	Encoding            rfb.Encoding
 	Stamp               stamp.Stamp
 	Stamped             bool   // the body carried a stamp
 	Pixels              []byte // Raw only and only from NextPixels; valid until the next call
 	Last                bool   // the update ends with this rectangle
 }
-
-// bytesPerPixel follows from the pixel format that greet asks for.
-const bytesPerPixel = 4
-
-// Server message types (RFC 6143 section 7.6 and rfbproto).
-const (
-	serverUpdate               = 0
-	serverColourMap            = 1
-	serverBell                 = 2
-	serverCutText              = 3
-	serverEndContinuousUpdates = 150
-)
 
 // Next reads up to the end of the next rectangle, past messages of other
 // kinds, and skips the pixels.
@@ -49,7 +38,7 @@ func (v *Viewer) next(keep *[]byte) (Rectangle, error) {
 		if err != nil {
 			return Rectangle{}, err
 		}
-		if rectangle.Encoding == EncodingLastRect {
+		if rectangle.Encoding == rfb.EncodingLastRect {
 			v.remaining, v.endless = 0, false
 			rectangle.Last = true
 			return rectangle, nil
@@ -68,8 +57,8 @@ func (v *Viewer) nextUpdate() error {
 		if err := v.read(v.scratch[:1]); err != nil {
 			return err
 		}
-		switch kind := v.scratch[0]; kind {
-		case serverUpdate:
+		switch kind := rfb.ServerMessageType(v.scratch[0]); kind {
+		case rfb.ServerFramebufferUpdate:
 			if err := v.read(v.scratch[:3]); err != nil {
 				return err
 			}
@@ -82,15 +71,15 @@ func (v *Viewer) nextUpdate() error {
 			if v.remaining > 0 || v.endless {
 				return nil
 			}
-		case serverColourMap:
+		case rfb.ServerSetColourMapEntries:
 			if err := v.read(v.scratch[:5]); err != nil {
 				return err
 			}
 			if err := v.skip(6 * int(binary.BigEndian.Uint16(v.scratch[3:]))); err != nil {
 				return err
 			}
-		case serverBell, serverEndContinuousUpdates:
-		case serverCutText:
+		case rfb.ServerBell, rfb.ServerEndOfContinuousUpdates:
+		case rfb.ServerCutText:
 			if err := v.read(v.scratch[:7]); err != nil {
 				return err
 			}
@@ -113,17 +102,17 @@ func (v *Viewer) rectangle(keep *[]byte) (Rectangle, error) {
 		Y:        int(binary.BigEndian.Uint16(v.scratch[2:])),
 		Width:    int(binary.BigEndian.Uint16(v.scratch[4:])),
 		Height:   int(binary.BigEndian.Uint16(v.scratch[6:])),
-		Encoding: int32(binary.BigEndian.Uint32(v.scratch[8:])),
+		Encoding: rfb.Encoding(binary.BigEndian.Uint32(v.scratch[8:])),
 	}
 	switch r.Encoding {
-	case EncodingRaw:
+	case rfb.EncodingRaw:
 		return r, v.rawBody(&r, keep)
-	case EncodingTight:
+	case rfb.EncodingTight:
 		return r, v.tightBody(&r)
-	case EncodingCursor:
+	case rfb.EncodingCursor:
 		// Pixels and a mask of one bit each, rows filled up to bytes.
 		return r, v.skip(r.Width*r.Height*bytesPerPixel + (r.Width+7)/8*r.Height)
-	case EncodingDesktopSize, EncodingLastRect:
+	case rfb.EncodingDesktopSize, rfb.EncodingLastRect:
 		return r, nil
 	}
 	return r, fmt.Errorf("rectangle of encoding %d was not offered", r.Encoding)
