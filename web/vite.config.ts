@@ -21,12 +21,12 @@ export default defineConfig({
         codeSplitting: {
           groups: [
             { name: 'novnc', test: /node_modules\/@novnc/ },
+            { name: 'react', test: /node_modules\/(react|react-dom|react-router|scheduler|@tanstack)\// },
+            { name: 'mui', test: /node_modules\/(@mui|@emotion|@popperjs|react-transition-group|stylis)/ },
             {
               name: 'app',
               test: /\/src\/(api|auth|brand|events|notify|sessions|shell|theme|ui)\/|lucide-react/,
             },
-            { name: 'react', test: /node_modules\/(react|react-dom|react-router|scheduler|@tanstack)\// },
-            { name: 'mui', test: /node_modules\/(@mui|@emotion|@popperjs|react-transition-group|stylis)/ },
           ],
         },
       },

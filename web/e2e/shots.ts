@@ -51,8 +51,7 @@ async function answer(page: Page, signedIn: boolean): Promise<void> {
     if (path === '/sessions')
       return route.fulfill(list(url.searchParams.get('scope') === 'all' ? mock.allSessions : mock.sessions));
     if (one) return route.fulfill({ json: one });
-    if (path.endsWith('/connect'))
-      return route.fulfill({ json: { url: 'ws://127.0.0.1:4173/stream', ticket: 'a.e30.c', expiresAt: '' } });
+    if (path.endsWith('/connect')) return undefined; // for ever on its way
     if (path === '/users') return route.fulfill(list(mock.users));
     if (path === '/auth/logins') return route.fulfill(list(mock.logins));
     if (path === '/api-keys') return route.fulfill(list(mock.apiKeys));
@@ -66,7 +65,6 @@ async function answer(page: Page, signedIn: boolean): Promise<void> {
   await page.routeWebSocket('**/api/v1/events*', (socket) => {
     socket.send(JSON.stringify({ id: 7, type: 'hello', at: '2026-11-23T10:00:00Z' }));
   });
-  await page.routeWebSocket('**/stream', () => undefined);
 }
 
 for (const [size, viewport] of Object.entries(SIZES)) {

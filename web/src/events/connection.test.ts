@@ -74,6 +74,14 @@ describe('live events', () => {
     expect(told).toEqual(['resync', 'resync']);
   });
 
+  it('starts over where the server lost its past', () => {
+    say('hello', 900);
+    say('resync', 3);
+    latest().drop(1006);
+    vi.advanceTimersByTime(500);
+    expect(latest().url).toBe('ws://here/events?after=3');
+  });
+
   it('waits longer after each failure and asks once whether the sign-in still holds', () => {
     const opened: number[] = [];
     for (const wait of [500, 1000, 2000, 4000]) {

@@ -87,7 +87,8 @@ export class LiveEvents {
       if (this.#last === null) this.#handlers.resync();
       else return; // what was missed follows, each with its own id
     }
-    if (this.#last === null || event.id > this.#last) this.#last = event.id;
+    // Only a resync may go back: the server's database may be another one than before.
+    if (this.#last === null || event.id > this.#last || event.type === 'resync') this.#last = event.id;
     if (event.type === 'resync') this.#handlers.resync();
     else if (event.type !== 'hello') this.#handlers.event(event);
   }

@@ -13,7 +13,13 @@ export default function ViewerPage() {
   const { id = '' } = useParams();
   const { data, error, refetch } = useQuery({ queryKey: keys.session(id), queryFn: () => api.session(id) });
   if (data) return <Viewer key={id} session={data} />;
-  if (error instanceof Problem && error.status === 404) return <NotFoundPage what="session" />;
+  if (error instanceof Problem && error.status === 404) {
+    return (
+      <Box component="main" sx={{ minHeight: '100%', display: 'grid', placeItems: 'center' }}>
+        <NotFoundPage what="session" />
+      </Box>
+    );
+  }
   return (
     <Box component="main" sx={{ minHeight: '100%', display: 'grid', placeItems: 'center', p: 3 }}>
       {error ? (

@@ -1,0 +1,80 @@
+import { Product } from './support/product';
+import { Proxy } from './support/proxy';
+import { ADMIN_PASSWORD, expect, Person, test } from './support/test';
+
+const BLOCK = { red: 18, green: 52, blue: 86 };
+
+test('a broken connection is explained and comes back by itself', async ({
+  page,
+  product,
+  context,
+  admin,
+  desktop,
+}) => {
+  expect(admin).toBeTruthy();
+  const proxy = new Proxy(product.port);
+  await proxy.start();
+  try {
+    await context.request.post(`${proxy.url}/api/v1/auth/login`, {
+      headers: { Origin: proxy.url },
+      data: { username: 'admin', password: ADMIN_PASSWORD },
+    });
+    const session = await admin.start('terminal');
+    await page.goto(`${proxy.url}/sessions/${session.id}`);
+    await desktop.waitUntilLive();
+    await desktop.waitUntilStill();
+    await desktop.typeAndShow('clear; echo before the cut', BLOCK);
+    const block = await desktop.waitForColour(BLOCK);
+    await desktop.waitUntilStill();
+    const before = await desktop.fingerprint(block);
+
+    proxy.cut();
+    await expect(page.getByRole('heading', { name: /Connection lost|Cannot reach/ })).toBeVisible();
+    await expect(page.getByText(/Trying again/)).toBeVisible();
+    await expect(page.locator('canvas[data-frozen]')).toHaveCount(1); // the last picture stays
+    proxy.mend();
+    await desktop.waitUntilLive();
+    expect(await desktop.fingerprint(block)).toBe(before);
+
+    proxy.cut();
+    await expect(page.getByRole('button', { name: 'Try now' })).toBeVisible();
+    proxy.mend();
+    await page.getByRole('button', { name: 'Try now' }).click();
+    await desktop.waitUntilLive();
+  } finally {
+    await proxy.stop();
+  }
+});
+
+test('a restart of the server is told, and the page finds its way back', async ({ browser, complaints }) => {
+  const product = new Product({ password: ADMIN_PASSWORD });
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  try {
+    await product.start();
+    const admin = new Person(context, product);
+    await admin.signIn('admin', ADMIN_PASSWORD);
+    const session = await admin.start('terminal');
+    await page.goto(`${product.url}/sessions/${session.id}`);
+    await expect(page.locator('[data-phase=connected]')).toBeVisible({ timeout: 60_000 });
+    const words: string[] = [];
+    const listening = page
+      .getByRole('heading', { name: 'StreamSpace is restarting' })
+      .waitFor({ timeout: 40_000 })
+      .then(() => words.push('restarting'));
+    await product.stop();
+    await listening;
+    expect(words).toEqual(['restarting']);
+
+    await product.start();
+    // The sign-in and the session outlive the restart; the desktop comes up again if it had to end.
+    await expect(page.locator('[data-phase=connected]')).toBeVisible({ timeout: 90_000 });
+    await expect(page.getByRole('heading', { name: /restarting|Connection lost|Cannot reach/ })).toHaveCount(
+      0,
+    );
+    expect(complaints).toEqual([]);
+  } finally {
+    await context.close();
+    await product.dispose();
+  }
+});
