@@ -1,0 +1,306 @@
+// Package app wires the parts of StreamSpace into a process. It is the only
+// place that knows which broker, which runtime and which database are used.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/streamspace/streamspace/broker"
+	"github.com/streamspace/streamspace/broker/memory"
+	"github.com/streamspace/streamspace/controlplane/api"
+	"github.com/streamspace/streamspace/controlplane/identity"
+	"github.com/streamspace/streamspace/controlplane/lifecycle"
+	"github.com/streamspace/streamspace/controlplane/runtime/process"
+	"github.com/streamspace/streamspace/controlplane/store"
+	"github.com/streamspace/streamspace/controlplane/store/postgres"
+	"github.com/streamspace/streamspace/gateway"
+	"github.com/streamspace/streamspace/gateway/ticket"
+	"github.com/streamspace/streamspace/images"
+	"github.com/streamspace/streamspace/internal/config"
+	"github.com/streamspace/streamspace/internal/observe"
+	"github.com/streamspace/streamspace/internal/run"
+	"github.com/streamspace/streamspace/web"
+)
+
+// drainTime is how long viewers are sent away before the rest of the process
+// ends. There is no other gateway to move on to, so it is short.
+const drainTime = 2 * time.Second
+
+// Up runs the whole product in this process until ctx ends or a part fails.
+// What a person has to know, the address and how to sign in, goes to out.
+func Up(ctx context.Context, settings config.Config, log *slog.Logger, out io.Writer) (err error) {
+	unlock, err := lockDataDir(settings.DataDir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	listener, err := listen(ctx, settings)
+	if err != nil {
+		return err
+	}
+	defer listener.Close() // for the starts that do not come to serving
+	secure, err := tlsConfig(settings, log)
+	if err != nil {
+		return err
+	}
+
+	p := &parts{
+		settings: settings, log: log, build: observe.ReadBuild(), base: baseURL(settings, listener.Addr()),
+		stack: run.NewStack(log, settings.ShutdownTimeout),
+	}
+	p.registry = observe.NewRegistry(p.build)
+	defer func() { err = errors.Join(err, p.stack.Close()) }()
+	if err := p.start(ctx); err != nil {
+		return err
+	}
+	handler, err := p.handler()
+	if err != nil {
+		return err
+	}
+	p.stack.Start("listener", func(ctx context.Context) error { return serve(ctx, listener, secure, handler, log) })
+	if err := p.serveMetrics(ctx); err != nil {
+		return err
+	}
+	p.welcome(out)
+
+	select {
+	case <-ctx.Done():
+		log.Info("stopping")
+		return nil
+	case err := <-p.stack.Failed():
+		return err
+	}
+}
+
+// parts is what Up builds, in the order of the fields.
+type parts struct {
+	settings config.Config
+	log      *slog.Logger
+	build    observe.Build
+	base     string // URL that people open
+	stack    *run.Stack
+	registry *prometheus.Registry
+	ready    observe.Readiness
+
+	store    *store.Store
+	feed     *store.Feed
+	broker   broker.Broker
+	catalog  *images.Catalog
+	runtime  *process.Runtime
+	identity *identity.Identity
+	link     *identity.SetupLink // nil once the administrator has a password
+	api      *api.API
+	gateway  *gateway.Gateway
+}
+
+// start starts every part but the listener.
+func (p *parts) start(ctx context.Context) error {
+	var err error
+	if p.catalog, err = images.Load(p.settings.TemplateDir); err != nil {
+		return fmt.Errorf("reading the catalog:\n%w", err)
+	}
+	if err := p.startStore(ctx); err != nil {
+		return err
+	}
+	p.broker = memory.New(time.Now)
+	if err := p.startDesktops(); err != nil {
+		return err
+	}
+	if err := p.startIdentity(ctx); err != nil {
+		return err
+	}
+	return p.startEdge()
+}
+
+func (p *parts) startStore(ctx context.Context) error {
+	url := p.settings.PostgresURL
+	if url == "" {
+		server, err := postgres.New(ctx, postgres.Options{Dir: filepath.Join(p.settings.DataDir, "postgres"), Log: p.log})
+		if err != nil {
+			return err
+		}
+		p.stack.Start("postgres", server.Run)
+		select {
+		case <-server.Ready():
+		case err := <-p.stack.Failed():
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		url = server.URL()
+	}
+	var err error
+	if p.store, err = store.Open(ctx, url, p.log); err != nil {
+		return err
+	}
+	p.stack.Defer("store", p.store.Close)
+	p.ready.Add("postgres", p.store.Ping)
+	p.feed = store.NewFeed(p.store)
+	p.stack.Start("event feed", p.feed.Run)
+	janitor := &store.Janitor{Store: p.store, Log: p.log, Now: time.Now}
+	p.stack.Start("janitor", janitor.Run)
+	return nil
+}
+
+func (p *parts) startDesktops() error {
+	var err error
+	p.runtime, err = process.New(process.Options{
+		DataDir: p.settings.DataDir, KeepDesktops: p.settings.KeepDesktops, Log: p.log, Registerer: p.registry,
+	})
+	if err != nil {
+		return err
+	}
+	p.stack.Start("desktops", p.runtime.Run)
+	reconciler, err := lifecycle.New(lifecycle.Options{
+		Store: p.store, Feed: p.feed, Runtime: p.runtime, Broker: p.broker, Templates: p.catalog.Get,
+		Logger: p.log, Registerer: p.registry,
+	})
+	if err != nil {
+		return err
+	}
+	p.stack.Start("lifecycle", reconciler.Run)
+	return nil
+}
+
+func (p *parts) startIdentity(ctx context.Context) error {
+	p.identity = identity.New(identity.Options{Store: p.store, Logger: p.log, Registerer: p.registry})
+	var err error
+	p.link, err = p.identity.EnsureAdmin(ctx, p.settings.AdminPasswordFile)
+	return err
+}
+
+// startEdge starts what browsers speak to: the API and the gateway. They share
+// nothing but the broker, and the key that tickets are signed with.
+func (p *parts) startEdge() error {
+	keys := filepath.Join(p.settings.DataDir, "keys")
+	if err := os.MkdirAll(keys, 0o700); err != nil {
+		return fmt.Errorf("making the folder of keys: %w", err)
+	}
+	key, err := ticket.LoadOrCreateKey(filepath.Join(keys, "ticket.pem"))
+	if err != nil {
+		return err
+	}
+	p.api, err = api.New(api.Options{
+		Store: p.store, Feed: p.feed, Identity: p.identity, Broker: p.broker, Tickets: ticket.NewMinter(key, time.Now),
+		Catalog: p.catalog, Desktops: p.runtime, Logger: p.log, Registerer: p.registry,
+		ExternalURL: p.settings.ExternalURL, TrustedProxies: p.settings.TrustedProxies, SessionsPerUser: p.settings.SessionsPerUser,
+		Version: p.build.Version, Commit: p.build.Commit,
+	})
+	if err != nil {
+		return err
+	}
+	p.stack.Start("api", p.api.Run)
+
+	origins := p.settings.AllowedOrigins
+	if p.settings.ExternalURL != nil {
+		origins = append(origins, p.settings.ExternalURL.String())
+	}
+	p.gateway, err = gateway.New(gateway.Options{
+		Broker: p.broker, Verifier: ticket.NewVerifier(time.Now, key.Public()), Log: p.log, Registerer: p.registry,
+		Origins: origins, TrustedProxies: p.settings.TrustedProxies, Limits: gateway.Limits{Viewers: p.settings.MaxViewers},
+	})
+	if err != nil {
+		return err
+	}
+	p.ready.Add("gateway", p.gateway.Ready)
+	p.stack.Start("gateway", p.runGateway)
+	return nil
+}
+
+// runGateway drains the gateway before it ends it.
+func (p *parts) runGateway(ctx context.Context) error {
+	running, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	ended := make(chan error, 1)
+	go func() { ended <- p.gateway.Run(running) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	if err := p.gateway.Drain(draining); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		p.log.Warn("draining the gateway", "error", err)
+	}
+	end()
+	return <-ended
+}
+
+// handler is everything that the public listener answers.
+func (p *parts) handler() (http.Handler, error) {
+	page, err := web.NewHandler(web.FS())
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/api/", p.api.Handler())
+	mux.Handle("/stream/", p.gateway)
+	mux.HandleFunc("GET /healthz", observe.Alive)
+	mux.Handle("GET /readyz", &p.ready)
+	if p.settings.MetricsListen == "" {
+		mux.Handle("GET /metrics", observe.LoopbackOnly(observe.Metrics(p.registry)))
+	}
+	mux.Handle("/", page)
+	return mux, nil
+}
+
+func (p *parts) serveMetrics(ctx context.Context) error {
+	if p.settings.MetricsListen == "" {
+		return nil
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", p.settings.MetricsListen)
+	if err != nil {
+		return fmt.Errorf("listening for metrics on %s: %w", p.settings.MetricsListen, err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", observe.Metrics(p.registry))
+	mux.HandleFunc("GET /healthz", observe.Alive)
+	mux.Handle("GET /readyz", &p.ready)
+	p.stack.Start("metrics listener", func(ctx context.Context) error { return serve(ctx, listener, nil, mux, p.log) })
+	return nil
+}
+
+// welcome tells a person where to go and how to get in. The link is a secret:
+// it goes to the terminal and never to the log.
+func (p *parts) welcome(out io.Writer) {
+	fmt.Fprintf(out, "\n  StreamSpace is up:  %s\n", p.base)
+	switch {
+	case p.link != nil:
+		fmt.Fprintf(out, "\n  First sign-in: open this link once, and choose the password of the administrator `%s`:\n  %s\n\n", "admin", p.link.URL(p.base))
+	default:
+		fmt.Fprint(out, "  Sign in with your account.\n\n")
+	}
+}
+
+// lockDataDir makes the data folder and takes it for this process. Its mode
+// lets desktops' users pass through, and nobody else look in.
+func lockDataDir(dir string) (unlock func(), err error) {
+	if err := os.MkdirAll(dir, 0o711); err != nil {
+		return nil, fmt.Errorf("making the data folder: %w", err)
+	}
+	if err := os.Chmod(dir, 0o711); err != nil {
+		return nil, fmt.Errorf("the data folder %s is not ours (choose another with --data-dir): %w", dir, err)
+	}
+	file, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("locking the data folder: %w", err)
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("the data folder %s is used by another StreamSpace: stop that one, or choose another with --data-dir", dir)
+	}
+	return func() { file.Close() }, nil
+}
