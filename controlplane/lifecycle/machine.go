@@ -147,7 +147,8 @@ func (d *decision) towardsRunning() {
 func (d *decision) starting() {
 	row := &d.next
 	if row.RetryAt != nil {
-		if d.Now.Before(*row.RetryAt) {
+		pause := d.Timing.Backoff << max(row.Restarts-1, 0)
+		if wait := row.RetryAt.Sub(d.Now); wait > 0 && wait <= pause { // a longer one means that the clock was set back
 			d.remind(*row.RetryAt)
 			return
 		}
@@ -164,6 +165,9 @@ func (d *decision) starting() {
 		return
 	case runtime.PhaseStarting:
 		d.progress(d.Seen.Step)
+	}
+	if d.actions().Apply {
+		return // its time has not begun
 	}
 	deadline := later(d.Did.Since, row.StateChangedAt).Add(d.Timing.StartTimeout)
 	if !d.Now.Before(deadline) {

@@ -189,6 +189,7 @@ func TestInvariants(t *testing.T) {
 			"failed without a reason":                       plan.Changed && row.State == streamspace.StateFailed && row.Reason == "",
 			"a pause that is over already":                  plan.Changed && row.RetryAt != nil && in.Row.RetryAt == nil && !row.RetryAt.After(in.Now),
 			"waits for a moment that has passed":            !plan.Again.IsZero() && !plan.Again.After(in.Now),
+			"dies of old age before it was applied":         plan.Changed && row.RetryAt != nil && in.Row.RetryAt == nil && in.Row.State != streamspace.StateRunning && in.Seen.Phase == "" && in.Did.Applied != uint64(in.Row.Epoch),
 			"starting without anything that will end it":    !plan.Changed && do == (Actions{}) && (row.State == streamspace.StateStarting || row.State == streamspace.StateWaking) && plan.Again.IsZero(),
 		} {
 			if is {
@@ -347,6 +348,22 @@ func TestStartHasADeadline(t *testing.T) {
 	carryOut(&in, plan)
 	if plan := Decide(in); !plan.Do.Delete {
 		t.Fatalf("what did not come up is left there: %+v", plan)
+	}
+}
+
+func TestEveryAttemptHasItsOwnDeadline(t *testing.T) {
+	row := testRow(streamspace.StateStarting, streamspace.DesiredRunning)
+	row.StateChangedAt = testNow.Add(-2 * testTiming.StartTimeout)
+	row.RetryAt, row.Restarts = &testNow, 2
+	in := Input{Row: row, Did: Did{Applied: epoch, Since: row.StateChangedAt, Unrouted: true, Deleted: testNow}, Now: testNow, Timing: testTiming}
+	carryOut(&in, Decide(in))
+	plan := Decide(in)
+	if !plan.Do.Apply || in.Row.Epoch != epoch+1 {
+		t.Fatalf("the next attempt is not made: %+v", plan)
+	}
+	in.Did.Applied, in.Did.Since = epoch+1, in.Now
+	if plan := Decide(in); plan.Changed || !plan.Again.Equal(testNow.Add(testTiming.StartTimeout)) {
+		t.Fatalf("the next attempt has no time: %+v", plan)
 	}
 }
 

@@ -140,7 +140,7 @@ func (r *Reconciler) wanted(ctx context.Context, s *session, heard heard, now ti
 	}
 	grace := s.did.Revoked.Add(r.timing.WakeGrace)
 	switch {
-	case !heard.wanted.Before(grace):
+	case !heard.wanted.Before(grace), now.Before(s.did.Revoked): // in the latter, the clock was set back
 		return true, time.Time{}, nil
 	case now.Before(grace):
 		return false, grace, nil

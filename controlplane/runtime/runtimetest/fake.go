@@ -162,7 +162,8 @@ func (f *Fake) live(d *fakeDesktop) (runtime.Phase, string) {
 		return runtime.PhaseGone, ""
 	default:
 	}
-	for _, step := range append([]string{""}, d.script.Steps...) {
+	f.note(d, runtime.Observation{Phase: runtime.PhaseStarting})
+	for _, step := range d.script.Steps {
 		f.note(d, runtime.Observation{Phase: runtime.PhaseStarting, Step: step})
 		if phase, reason := d.wait(d.script.Step); phase != "" {
 			return phase, reason
