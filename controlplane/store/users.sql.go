@@ -230,7 +230,7 @@ func (q *Queries) SetPasswordHash(ctx context.Context, arg SetPasswordHashParams
 const updateUser = `-- name: UpdateUser :one
 UPDATE users SET
     display_name = coalesce($1, display_name),
-    role = coalesce($2, role),
+    role = CASE WHEN role <> $2 AND $2 <> '' THEN $2 ELSE role END,
     disabled_at = CASE WHEN $3::boolean IS NULL THEN disabled_at
                        WHEN $3::boolean THEN coalesce(disabled_at, $4) END,
     updated_at = $4
@@ -245,6 +245,7 @@ type UpdateUserParams struct {
 	ID          streamspace.UserID
 }
 
+// What is NULL, or empty for the role, stays.
 func (q *Queries) UpdateUser(ctx context.Context, arg UpdateUserParams) (User, error) {
 	row := q.db.QueryRow(ctx, updateUser,
 		arg.DisplayName,

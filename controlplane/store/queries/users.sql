@@ -24,9 +24,10 @@ SELECT id FROM users WHERE role = 'admin' AND disabled_at IS NULL ORDER BY id FO
 SELECT EXISTS (SELECT 1 FROM users WHERE role = 'admin' AND password_hash IS NOT NULL);
 
 -- name: UpdateUser :one
+-- What is NULL, or empty for the role, stays.
 UPDATE users SET
     display_name = coalesce(sqlc.narg('display_name'), display_name),
-    role = coalesce(sqlc.narg('role'), role),
+    role = CASE WHEN role <> @role AND @role <> '' THEN @role ELSE role END,
     disabled_at = CASE WHEN sqlc.narg('disabled')::boolean IS NULL THEN disabled_at
                        WHEN sqlc.narg('disabled')::boolean THEN coalesce(disabled_at, @now) END,
     updated_at = @now
