@@ -262,4 +262,3 @@ func TestViewersAreParsed(t *testing.T) {
 func sameMessage(a, b rfb.ClientMessage) bool {
 	return a.Type == b.Type && a.Synced == b.Synced && bytes.Equal(a.Raw, b.Raw)
 }
-
