@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -283,24 +282,4 @@ func (p *parts) welcome(out io.Writer) {
 	default:
 		fmt.Fprint(out, "  Sign in with your account.\n\n")
 	}
-}
-
-// lockDataDir makes the data folder and takes it for this process. Its mode
-// lets desktops' users pass through, and nobody else look in.
-func lockDataDir(dir string) (unlock func(), err error) {
-	if err := os.MkdirAll(dir, 0o711); err != nil {
-		return nil, fmt.Errorf("making the data folder: %w", err)
-	}
-	if err := os.Chmod(dir, 0o711); err != nil {
-		return nil, fmt.Errorf("the data folder %s is not ours (choose another with --data-dir): %w", dir, err)
-	}
-	file, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("locking the data folder: %w", err)
-	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		file.Close()
-		return nil, fmt.Errorf("the data folder %s is used by another StreamSpace: stop that one, or choose another with --data-dir", dir)
-	}
-	return func() { file.Close() }, nil
 }

@@ -51,9 +51,6 @@ func newSandbox(r *Runtime, dir string, wanted runtime.Desktop) (*sandbox, error
 	b := &sandbox{runtime: r, wanted: wanted, dir: dir, home: filepath.Join(r.data, "homes", string(wanted.Home)), uid: os.Geteuid()}
 	if r.uidBase != 0 {
 		b.uid = r.uidBase + wanted.HomeIndex
-		if err := searchable(r.data); err != nil {
-			return nil, err
-		}
 	}
 	// io is the desktop's own; what stands beside it is ours.
 	if err := errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o711), os.Chmod(dir, 0o711), b.own(filepath.Join(dir, "io")), b.own(b.home)); err != nil {
@@ -293,20 +290,4 @@ func (b *sandbox) arguments() []string {
 		args = append(args, "--setenv", name, env[name])
 	}
 	return append(args, "/run/streamspace-agent", "--spec", "/run/spec.json", b.runtime.tag, string(b.wanted.Session))
-}
-
-// searchable says which parent of the data folder keeps the desktops' users out.
-func searchable(dir string) error {
-	for d := filepath.Clean(dir); ; d = filepath.Dir(d) {
-		info, err := os.Stat(d)
-		if err != nil {
-			return err
-		}
-		if info.Mode().Perm()&0o001 == 0 {
-			return fmt.Errorf("desktops run as users of their own, who cannot pass through %s (mode %04o): run `chmod o+x %s`, or choose another data folder", d, info.Mode().Perm(), d)
-		}
-		if d == filepath.Dir(d) {
-			return nil
-		}
-	}
 }

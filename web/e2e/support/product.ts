@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
+  chmodSync,
   existsSync,
   mkdtempSync,
   readdirSync,
@@ -45,6 +46,8 @@ export class Product {
 
   constructor(options: Options = {}) {
     this.options = options;
+    // As root, desktops and PostgreSQL run as users of their own: they must be able to pass.
+    chmodSync(this.folder, 0o711);
   }
 
   get url(): string {
