@@ -93,12 +93,12 @@ func Websockify() Relay {
 	}}
 }
 
-// nginxConfiguration is one worker, as the other relays are one process, with
-// buffers of 64 KiB, which is where its CPU per byte stops falling.
-const nginxConfiguration = `%s
-load_module %s;
+// nginxConfiguration is one process, as the other relays are, so that it also
+// dies as they do, with buffers of 64 KiB, which is where its CPU per byte
+// stops falling.
+const nginxConfiguration = `load_module %s;
 daemon off;
-worker_processes 1;
+master_process off;
 worker_rlimit_nofile 20000;
 pid %s/nginx.pid;
 error_log stderr crit;
@@ -144,12 +144,8 @@ func Nginx() Relay {
 }
 
 func launchNginx(ctx context.Context, place Place, program, module, folder, address, upstream string) (*Running, error) {
-	user := ""
-	if os.Geteuid() == 0 {
-		user = "user root;" // so that the worker may reach the source's socket
-	}
 	pass := strings.TrimPrefix(upstream, "tcp:")
-	text := fmt.Sprintf(nginxConfiguration, user, module, folder, address, pass)
+	text := fmt.Sprintf(nginxConfiguration, module, folder, address, pass)
 	file := filepath.Join(folder, "nginx.conf")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("writing nginx's configuration: %w", err)
