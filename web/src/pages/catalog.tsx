@@ -10,6 +10,7 @@ import { AppIcon } from '../ui/app-icon';
 import { cardGrid, LoadingCards } from '../ui/loading';
 import { Empty, PageHeader } from '../ui/page';
 import { ProblemAlert } from '../ui/problem';
+import { Spoken } from '../ui/spoken';
 import { StateChip } from '../ui/state-chip';
 import { ALL, categoriesOf, filterTemplates } from './catalog-filter';
 import { TemplateCard } from './template-card';
@@ -70,12 +71,7 @@ export function CatalogPage() {
           ))}
         </Stack>
       </Stack>
-      <Box
-        role="status"
-        sx={{ position: 'absolute', width: '1px', height: '1px', overflow: 'hidden', clipPath: 'inset(50%)' }}
-      >
-        {data && `${found.length} of ${templates.length} shown`}
-      </Box>
+      <Spoken live>{data && `${found.length} of ${templates.length} shown`}</Spoken>
       {isPending && <LoadingCards />}
       {error && !data && <ProblemAlert error={error} retry={() => void refetch()} />}
       {data && found.length === 0 && (

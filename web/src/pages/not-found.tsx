@@ -7,6 +7,7 @@ export function NotFoundPage({ what = 'page' }: { what?: 'page' | 'session' }) {
   useTitle('Not found');
   return (
     <Empty
+      heading="h1"
       icon={<Compass size={32} />}
       title={`There is no such ${what}`}
       action={

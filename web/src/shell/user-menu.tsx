@@ -45,7 +45,7 @@ export function UserMenu() {
     <>
       <Tooltip title="Your account">
         <IconButton
-          aria-label="Your account"
+          aria-label={`Your account (${initials(user.displayName || user.username)})`}
           aria-haspopup="menu"
           onClick={(event) => setAnchor(event.currentTarget)}
           sx={{ p: 0.75 }}

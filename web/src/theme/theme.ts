@@ -65,6 +65,8 @@ export const theme = createTheme({
     MuiChip: { styleOverrides: { root: { fontWeight: 550 } } },
     MuiTooltip: { defaultProps: { arrow: true, enterDelay: 400 } },
     MuiAlert: { styleOverrides: { root: { borderRadius: 12 } } },
+    // A subtitle is no heading: the outline of a page is made of h1 to h3.
+    MuiTypography: { defaultProps: { variantMapping: { subtitle1: 'p', subtitle2: 'p' } } },
     MuiTextField: { defaultProps: { fullWidth: true } },
     MuiButtonBase: {
       styleOverrides: {

@@ -36,11 +36,14 @@ export function PageHeader({
 
 /** What a list shows when there is nothing in it: what it is for, and the way to the first one. */
 export function Empty({
+  heading = 'p',
   icon,
   title,
   children,
   action,
 }: {
+  /** An h1 where nothing else on the page is one. */
+  heading?: 'p' | 'h1';
   icon: ReactNode;
   title: string;
   children?: ReactNode;
@@ -63,7 +66,7 @@ export function Empty({
       >
         {icon}
       </Box>
-      <Typography variant="h2" component="p">
+      <Typography variant="h2" component={heading}>
         {title}
       </Typography>
       {children && (

@@ -11,6 +11,7 @@ import { LoadingRows } from '../../ui/loading';
 import { Empty } from '../../ui/page';
 import { ProblemAlert } from '../../ui/problem';
 import { StateChip } from '../../ui/state-chip';
+import { Spoken } from '../../ui/spoken';
 import { TableFrame } from '../../ui/table';
 import { Ago } from '../../ui/time';
 
@@ -44,7 +45,9 @@ export default function AllSessionsTab() {
               <TableCell>State</TableCell>
               <TableCell align="right">Viewers</TableCell>
               <TableCell>Last input</TableCell>
-              <TableCell aria-label="Actions" />
+              <TableCell>
+                <Spoken>Actions</Spoken>
+              </TableCell>
             </TableRow>
           </TableHead>
           <TableBody>

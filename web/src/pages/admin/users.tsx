@@ -24,6 +24,7 @@ import { useConfirm } from '../../ui/confirm';
 import { LoadingRows } from '../../ui/loading';
 import { messageOf, ProblemAlert } from '../../ui/problem';
 import { SecretDialog } from '../../ui/secret';
+import { Spoken } from '../../ui/spoken';
 import { TableFrame } from '../../ui/table';
 import { Ago } from '../../ui/time';
 import { NewUserDialog } from './new-user';
@@ -64,7 +65,9 @@ export default function UsersTab() {
                 <TableCell>Role</TableCell>
                 <TableCell>Signed in</TableCell>
                 <TableCell>Since</TableCell>
-                <TableCell aria-label="Actions" />
+                <TableCell>
+                  <Spoken>Actions</Spoken>
+                </TableCell>
               </TableRow>
             </TableHead>
             <TableBody>

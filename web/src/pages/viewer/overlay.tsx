@@ -39,7 +39,6 @@ export function Overlay({
       }}
     >
       <Paper
-        component="main"
         variant="outlined"
         sx={{ width: '100%', maxWidth: 400, p: { xs: 3, sm: 4 }, borderRadius: '20px' }}
       >

@@ -4,6 +4,7 @@ import { useState } from 'react';
 import { qualityOf } from '../../stream/latency';
 import type { LatencyQuality } from '../../stream/latency';
 import type { StreamSession, StreamState, StreamStats } from '../../stream/session';
+import { Spoken } from '../../ui/spoken';
 import { Dot } from '../../ui/state-chip';
 import { useStore } from './use-stream';
 
@@ -63,12 +64,7 @@ export function StatusChip({ stream }: { stream: StreamSession }) {
         onClick={(event) => setAnchor(event.currentTarget)}
         sx={{ '& .MuiChip-icon': { ml: 1 } }}
       />
-      <Box
-        role="status"
-        sx={{ position: 'absolute', width: '1px', height: '1px', overflow: 'hidden', clipPath: 'inset(50%)' }}
-      >
-        {state.phase === 'connected' ? 'Connected to the desktop' : status.label}
-      </Box>
+      <Spoken live>{state.phase === 'connected' ? 'Connected to the desktop' : status.label}</Spoken>
       <Popover
         open={anchor !== null}
         anchorEl={anchor}

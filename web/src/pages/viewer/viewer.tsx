@@ -42,7 +42,11 @@ export function Viewer({ session }: { session: Session }) {
   useToolbarChord(frame, reveal);
 
   return (
-    <Box ref={frame} sx={{ position: 'fixed', inset: 0, overflow: 'hidden', bgcolor: 'background.default' }}>
+    <Box
+      ref={frame}
+      component="main"
+      sx={{ position: 'fixed', inset: 0, overflow: 'hidden', bgcolor: 'background.default' }}
+    >
       <Toolbar
         session={session}
         stream={stream}
