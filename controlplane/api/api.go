@@ -50,7 +50,7 @@ type Minter interface {
 type Broker interface {
 	Viewers(ctx context.Context, session streamspace.SessionID) ([]broker.Viewer, error)
 	LastTouch(ctx context.Context, session streamspace.SessionID) (time.Time, error)
-	Revoke(ctx context.Context, revocation broker.Revocation) error
+	Revoke(ctx context.Context, revocation broker.Revocation, keep time.Duration) error
 	Subscribe(ctx context.Context, buffer int) (broker.Subscription, error)
 }
 

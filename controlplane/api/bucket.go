@@ -60,8 +60,8 @@ func (b *buckets) level(have bucket, now time.Time) float64 {
 	return min(b.burst, have.tokens+max(0, now.Sub(have.at).Seconds())*b.rate)
 }
 
-// makeRoom forgets full buckets, which are as good as new ones, and any one
-// when there are none.
+// makeRoom forgets full buckets, which are as good as new ones, and any others
+// until a quarter is free: so it is looked through once in many takes.
 func (b *buckets) makeRoom(now time.Time) {
 	if len(b.byKey) < maxBuckets {
 		return
@@ -72,7 +72,7 @@ func (b *buckets) makeRoom(now time.Time) {
 		}
 	}
 	for key := range b.byKey {
-		if len(b.byKey) < maxBuckets {
+		if len(b.byKey) <= maxBuckets*3/4 {
 			return
 		}
 		delete(b.byKey, key)

@@ -168,9 +168,7 @@ func (h *hub) follow(ctx context.Context) error {
 func (h *hub) tellPresence(ctx context.Context) {
 	h.mu.Lock()
 	changed := h.changed
-	if len(changed) > 0 {
-		h.changed = make(map[streamspace.SessionID]time.Time)
-	}
+	h.changed = make(map[streamspace.SessionID]time.Time)
 	h.mu.Unlock()
 	for id, at := range changed {
 		row, err := h.api.Store.SessionByID(ctx, id)

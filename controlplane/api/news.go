@@ -36,28 +36,26 @@ func newNewsQueue() *newsQueue { return &newsQueue{wake: make(chan struct{}, 1)}
 // offer appends; of several updates of one session that wait, the last stays.
 func (q *newsQueue) offer(n news) {
 	q.mu.Lock()
+	defer q.mu.Unlock()
 	if n.kind == EventSessionUpdated {
-		q.items = slices.DeleteFunc(q.items, func(other news) bool {
-			if other.kind != n.kind || other.subject != n.subject {
-				return false
-			}
-			n.id = max(n.id, other.id) // an update that is no row must not hide one that is
-			return true
-		})
+		same := func(other news) bool { return other.kind == n.kind && other.subject == n.subject }
+		if n.id == 0 && slices.ContainsFunc(q.items, same) {
+			return // what waits will show it, and its id must not be passed by a later one's
+		}
+		q.items = slices.DeleteFunc(q.items, same)
 	}
 	q.items = append(q.items, n)
 	if len(q.items) > maxNews {
 		q.items, q.lost = nil, true
 	}
-	q.mu.Unlock()
 	q.ring()
 }
 
 // lose notes that something was not heard of.
 func (q *newsQueue) lose() {
 	q.mu.Lock()
+	defer q.mu.Unlock()
 	q.items, q.lost = nil, true
-	q.mu.Unlock()
 	q.ring()
 }
 

@@ -101,7 +101,10 @@ func (s *socket) run(ctx context.Context, sub *store.EventSubscription, after in
 		defer cancel()
 		s.pull(ctx, sub)
 	}()
-	err := s.write(ctx, after, sub.Start, closing)
+	if after > 0 {
+		s.lastID = after
+	}
+	err := s.write(ctx, closing)
 	var end *endingError
 	if errors.As(err, &end) {
 		message := websocket.FormatCloseMessage(end.code, end.text)
@@ -158,15 +161,9 @@ func (s *socket) offer(n news) {
 }
 
 // write is the only writer of data frames and the owner of what the socket knows.
-func (s *socket) write(ctx context.Context, after, start int64, closing <-chan struct{}) error {
-	if after > 0 && after <= start {
-		s.lastID = after
-	}
+func (s *socket) write(ctx context.Context, closing <-chan struct{}) error {
 	if err := s.send(Event{ID: s.lastID, Type: EventHello, At: wireTime(s.api.Now())}); err != nil {
 		return err
-	}
-	if after > start { // from another time of this database, or another database
-		s.queue.lose()
 	}
 	ping := time.NewTicker(pingEvery)
 	defer ping.Stop()
@@ -222,7 +219,9 @@ func (s *socket) resync(ctx context.Context) error {
 
 // tell sends the news if the caller may see it.
 func (s *socket) tell(ctx context.Context, n news) error {
-	s.lastID = max(s.lastID, n.id)
+	if n.id != 0 {
+		s.lastID = n.id
+	}
 	if s.concerns(n) {
 		was := s.caller.Role
 		if err := s.check(ctx); err != nil {

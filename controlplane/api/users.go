@@ -10,6 +10,7 @@ import (
 	"github.com/streamspace/streamspace/broker"
 	"github.com/streamspace/streamspace/controlplane/identity"
 	"github.com/streamspace/streamspace/controlplane/store"
+	"github.com/streamspace/streamspace/gateway/ticket"
 )
 
 // PageParams are what every list that comes in pages takes. They are exported
@@ -144,8 +145,11 @@ func (a *API) updateUser(ctx context.Context, c caller, in *updateUserInput) (*u
 
 // revokeStreams closes every stream of the user and voids their tickets.
 func (a *API) revokeStreams(ctx context.Context, user streamspace.UserID) error {
-	return a.Broker.Revoke(ctx, broker.Revocation{User: user, Before: a.Now(), Code: streamspace.CodeAccessRevoked})
+	return a.Broker.Revoke(ctx, broker.Revocation{User: user, Before: a.Now(), Code: streamspace.CodeAccessRevoked}, revocationKeep)
 }
+
+// revocationKeep outlives every ticket that was made before, with clocks apart.
+const revocationKeep = 2 * ticket.Life
 
 const (
 	// stopWait is how long deleting an account waits for its desktops to end.
