@@ -262,6 +262,21 @@ func (q *Queries) InsertEvent(ctx context.Context, arg InsertEventParams) (int64
 	return id, err
 }
 
+const resetEventCursor = `-- name: ResetEventCursor :exec
+UPDATE event_cursors SET last_id = $1 WHERE consumer = $2
+`
+
+type ResetEventCursorParams struct {
+	LastID   int64
+	Consumer string
+}
+
+// Also backwards: the database went back to an earlier time.
+func (q *Queries) ResetEventCursor(ctx context.Context, arg ResetEventCursorParams) error {
+	_, err := q.db.Exec(ctx, resetEventCursor, arg.LastID, arg.Consumer)
+	return err
+}
+
 const setEventCursor = `-- name: SetEventCursor :exec
 INSERT INTO event_cursors (consumer, last_id) VALUES ($1, $2)
 ON CONFLICT (consumer) DO UPDATE SET last_id = greatest(event_cursors.last_id, excluded.last_id)

@@ -25,6 +25,10 @@ SELECT last_id FROM event_cursors WHERE consumer = $1;
 INSERT INTO event_cursors (consumer, last_id) VALUES (@consumer, @last_id)
 ON CONFLICT (consumer) DO UPDATE SET last_id = greatest(event_cursors.last_id, excluded.last_id);
 
+-- name: ResetEventCursor :exec
+-- Also backwards: the database went back to an earlier time.
+UPDATE event_cursors SET last_id = @last_id WHERE consumer = @consumer;
+
 -- name: DeleteEventsBefore :execrows
 -- Never the newest, which tells how far the outbox has come.
 DELETE FROM events WHERE id IN (

@@ -79,6 +79,17 @@ func New(t testing.TB) *store.Store {
 // itself, for tests that open several stores on it.
 func URL(t testing.TB) string {
 	t.Helper()
+	return database(t, template)
+}
+
+// BlankURL is URL without any table.
+func BlankURL(t testing.TB) string {
+	t.Helper()
+	return database(t, "template0")
+}
+
+func database(t testing.TB, from string) string {
+	t.Helper()
 	if !server.main.Load() {
 		t.Fatal("the package's TestMain does not call storetest.Main")
 	}
@@ -87,8 +98,8 @@ func URL(t testing.TB) string {
 		t.Fatalf("starting a private PostgreSQL for tests: %v", server.err)
 	}
 	name := fmt.Sprintf("test_%d", server.count.Add(1))
-	if err := admin(t.Context(), "CREATE DATABASE "+name+" TEMPLATE "+template); err != nil {
-		t.Fatalf("cloning the test database: %v", err)
+	if err := admin(t.Context(), "CREATE DATABASE "+name+" TEMPLATE "+from); err != nil {
+		t.Fatalf("making the test's database: %v", err)
 	}
 	t.Cleanup(func() {
 		if err := admin(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
