@@ -6,7 +6,7 @@ import { defineConfig } from 'vitest/config';
 import type { Plugin } from 'vite';
 
 // Where `npm run dev` finds a running `streamspace up`.
-const backend = process.env.STREAMSPACE_DEV_BACKEND ?? 'http://127.0.0.1:8080';
+const backend = process.env.DEV_BACKEND ?? 'http://127.0.0.1:8080';
 
 export default defineConfig({
   plugins: [react(), precompress()],

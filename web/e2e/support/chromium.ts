@@ -8,7 +8,7 @@ const installed = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/g
 export const chromium = {
   browserName: 'chromium' as const,
   launchOptions: {
-    ...(installed && { executablePath: process.env.STREAMSPACE_CHROMIUM ?? installed }),
+    ...(installed && { executablePath: process.env.E2E_CHROMIUM ?? installed }),
     args: [
       ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
       '--disable-gpu',

@@ -17,11 +17,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
 /** The binary under test; `make build` makes it. */
-export const BINARY = resolve(
-  import.meta.dirname,
-  '../../..',
-  process.env.STREAMSPACE_BINARY ?? 'bin/streamspace',
-);
+export const BINARY = resolve(import.meta.dirname, '../../..', process.env.E2E_BINARY ?? 'bin/streamspace');
 
 /** How long a start may take: initialising a private PostgreSQL on a busy machine included. */
 const START_TIMEOUT = 90_000;
@@ -74,7 +70,11 @@ export class Product {
       writeFileSync(file, this.options.password, { mode: 0o600 });
       flags.push('--admin-password-file', file);
     }
-    const child = spawn(BINARY, ['up', ...flags], { stdio: ['ignore', 'pipe', 'pipe'] });
+    // Settings of the machine's own installation are not for this one.
+    const env = Object.fromEntries(
+      Object.entries(process.env).filter(([name]) => !name.startsWith('STREAMSPACE_')),
+    );
+    const child = spawn(BINARY, ['up', ...flags], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (chunk: Buffer) => (this.#output += chunk.toString()));
