@@ -102,6 +102,30 @@ func veNCryptServer(conn net.Conn, config *tls.Config, offer []rfb.VeNCryptType,
 	return err
 }
 
+// connected is a pair of sockets: TLS says goodbye to a peer that does not
+// listen, which needs a buffer in between.
+func connected(t *testing.T) (a, b net.Conn) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	if a, err = net.Dial("tcp", listener.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if b, err = listener.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	for _, conn := range []net.Conn{a, b} {
+		t.Cleanup(func() { conn.Close() })
+		if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return a, b
+}
+
 func TestVeNCrypt(t *testing.T) {
 	t.Parallel()
 	trust, certFile, keyFile := certificate(t)
@@ -130,10 +154,7 @@ func TestVeNCrypt(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			a, b := net.Pipe()
-			deadline := time.Now().Add(patience)
-			a.SetDeadline(deadline)
-			b.SetDeadline(deadline)
+			a, b := connected(t)
 			done := make(chan error, 1)
 			go func() {
 				defer b.Close()

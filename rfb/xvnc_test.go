@@ -18,7 +18,7 @@ import (
 
 // record makes the files in testdata again, from the programs of this machine:
 //
-//	apt-get install tigervnc-standalone-server tigervnc-viewer tigervnc-tools openbox xterm x11-apps xdotool xclip chromium
+//	apt-get install tigervnc-standalone-server tigervnc-viewer tigervnc-tools openbox xterm x11-apps x11-xserver-utils xdotool xclip chromium websockify
 //	(cd web && npm ci)
 //	go test ./rfb -run 'Record' -record
 var record = flag.Bool("record", false, "make the recordings in testdata again")
