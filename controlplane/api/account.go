@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -70,7 +71,12 @@ func (a *API) updateMe(ctx context.Context, c caller, in *updateMeInput) (*userO
 }
 
 func (a *API) changePassword(ctx context.Context, c caller, in *changePasswordInput) (*none, error) {
-	return nil, a.Identity.ChangePassword(ctx, c.Principal, in.Body.CurrentPassword, in.Body.NewPassword)
+	err := a.Identity.ChangePassword(ctx, c.Principal, in.Body.CurrentPassword, in.Body.NewPassword)
+	var policy *identity.PolicyError
+	if errors.As(err, &policy) {
+		return nil, badPassword("body.newPassword", policy)
+	}
+	return nil, err
 }
 
 func keyBody(k store.APIKey) APIKey {

@@ -145,7 +145,9 @@ func TestOwnAccount(t *testing.T) {
 	ada.do("PATCH", "/me", `{"displayName":"a\u0000b"}`).fails(422, streamspace.CodeInvalid)
 	ada.do("PATCH", "/me", `{"role":"admin"}`).fails(422, streamspace.CodeInvalid)
 	ada.do("POST", "/me/password", ChangePasswordRequest{CurrentPassword: adminPassword, NewPassword: "a new one 123"}).fails(403, streamspace.CodeForbidden)
-	ada.do("POST", "/me/password", ChangePasswordRequest{CurrentPassword: userPassword, NewPassword: "password123"}).fails(422, streamspace.CodeInvalid)
+	if p := ada.do("POST", "/me/password", ChangePasswordRequest{CurrentPassword: userPassword, NewPassword: "password123"}).fails(422, streamspace.CodeInvalid).problem; len(p.Errors) != 1 || p.Errors[0].Location != "body.newPassword" {
+		t.Errorf("a bad password is told as %+v", p)
+	}
 	ada.do("POST", "/me/password", ChangePasswordRequest{CurrentPassword: userPassword, NewPassword: "a new one 123"}).into(204, nil)
 	ada.do("GET", "/me", nil).into(200, &user)
 	elsewhere.do("GET", "/me", nil).fails(401, streamspace.CodeUnauthenticated)

@@ -59,9 +59,7 @@ func (a *API) knownProblem(err error) *Problem {
 		p.retryAfter = throttled.RetryAfter
 		return p
 	case errors.As(err, &policy):
-		p = invalid("body.password", policy.Reason)
-		p.Detail = "The password " + policy.Reason + "."
-		return p
+		return badPassword("body.password", policy)
 	case errors.Is(err, identity.ErrUnauthenticated):
 		return problem(streamspace.CodeUnauthenticated, "The credentials are not valid.")
 	case errors.Is(err, identity.ErrWrongPassword):
@@ -82,6 +80,12 @@ func (a *API) knownProblem(err error) *Problem {
 		return problem(streamspace.CodeConflict, "The present state does not allow this.")
 	}
 	return nil
+}
+
+func badPassword(location string, policy *identity.PolicyError) *Problem {
+	p := invalid(location, policy.Reason)
+	p.Detail = "The password " + policy.Reason + "."
+	return p
 }
 
 // ourProblem is huma's transformer: its own errors become ours before they are

@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 
 	"github.com/streamspace/streamspace"
+	"github.com/streamspace/streamspace/controlplane/identity"
 )
 
 const (
@@ -48,7 +49,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 			panic(http.ErrAbortHandler) // the answer has begun: only cutting it tells the client
 		}
 	}()
-	if wait := a.byAddress.take(x.visit.RemoteAddr); wait > 0 {
+	if wait := a.byAddress.take(identity.Network(x.visit.RemoteAddr)); wait > 0 {
 		a.writeProblem(recorder, x, tooManyRequests(wait))
 		return
 	}

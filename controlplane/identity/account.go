@@ -98,11 +98,7 @@ func (i *Identity) ChangeAccount(ctx context.Context, by Principal, id streamspa
 	if id == by.ID && c.Disabled != nil && *c.Disabled {
 		return Account{}, ErrSelf
 	}
-	before, err := i.Account(ctx, id)
-	if err != nil {
-		return Account{}, err
-	}
-	params := store.UpdateUserParams{ID: id, DisplayName: c.DisplayName, Role: before.Role, Disabled: c.Disabled, Now: i.now()}
+	params := store.UpdateUserParams{ID: id, DisplayName: c.DisplayName, Disabled: c.Disabled, Now: i.now()} // an empty role stays
 	if c.Role != nil {
 		params.Role = *c.Role
 	}

@@ -32,15 +32,16 @@ type throttleKey struct {
 
 // throttleKeys are the account, when the name can be one, and the address.
 func throttleKeys(username, remoteAddr string) []throttleKey {
-	keys := []throttleKey{{"addr:" + network(remoteAddr), freeAddrFailures, maxAddrBlock}}
+	keys := []throttleKey{{"addr:" + Network(remoteAddr), freeAddrFailures, maxAddrBlock}}
 	if username != "" {
 		keys = append(keys, throttleKey{"user:" + username, freeUserFailures, maxUserBlock})
 	}
 	return keys
 }
 
-// network is the address, of IPv6 the /64 that one subscriber has.
-func network(remoteAddr string) string {
+// Network is what is counted together as one address: of IPv6 the /64 that one
+// subscriber has.
+func Network(remoteAddr string) string {
 	addr, err := netip.ParseAddr(remoteAddr)
 	if err != nil {
 		return "unknown"
