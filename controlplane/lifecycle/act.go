@@ -74,7 +74,6 @@ func (r *Reconciler) apply(ctx context.Context, s *session, in Input) error {
 	}
 	s.did.Deleted = time.Time{}
 	if err != nil {
-		r.log.Warn("runtime did not take the desktop", "session_id", s.id, "epoch", epoch, "error", err)
 		r.suppose(s, epoch, false, "It could not be started: "+err.Error())
 	}
 	return nil

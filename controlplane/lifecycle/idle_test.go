@@ -50,6 +50,9 @@ func TestIdleness(t *testing.T) {
 				if plan.Row.DesiredState != streamspace.DesiredHibernated || plan.Row.Reason != "Nobody used it for 10 minutes" {
 					t.Fatalf("got %+v", plan.Row)
 				}
+				if newest := later(at(row.LastActiveAt), in.Touched); !at(plan.Row.LastActiveAt).Equal(newest) {
+					t.Fatalf("last active at %v is written, want %s", plan.Row.LastActiveAt, newest)
+				}
 			} else if !plan.Again.Equal(ago(-c.again)) {
 				t.Fatalf("looks again at %s, want in %d minutes", plan.Again, c.again)
 			}

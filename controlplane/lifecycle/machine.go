@@ -147,7 +147,7 @@ func (d *decision) towardsRunning() {
 func (d *decision) starting() {
 	row := &d.next
 	if row.RetryAt != nil {
-		pause := d.Timing.Backoff << max(row.Restarts-1, 0)
+		pause := d.pause()
 		if wait := row.RetryAt.Sub(d.Now); wait > 0 && wait <= pause { // a longer one means that the clock was set back
 			d.remind(*row.RetryAt)
 			return
@@ -275,9 +275,14 @@ func (d *decision) died(reason string) {
 	if row.State == streamspace.StateRunning {
 		row.State = streamspace.StateStarting
 	}
-	retry := d.Now.Add(d.Timing.Backoff << (row.Restarts - 1))
+	retry := d.Now.Add(d.pause())
 	row.RetryAt = &retry
 	row.Step = "Starting again after it ended"
+}
+
+// pause is how long the next attempt waits after so many deaths.
+func (d *decision) pause() time.Duration {
+	return d.Timing.Backoff << max(d.next.Restarts-1, 0)
 }
 
 // progress passes on what the desktop says it does, not more often than people read.
