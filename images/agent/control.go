@@ -25,19 +25,41 @@ type control struct {
 	conns   int           // guarded by mu
 }
 
-func newControl(socket string) (*control, error) {
-	if err := os.Remove(socket); err != nil && !os.IsNotExist(err) {
-		return nil, fmt.Errorf("removing an old control socket: %w", err)
-	}
-	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket, Net: "unix"})
+func newControl(spec Spec) (*control, error) {
+	listener, err := listen(spec)
 	if err != nil {
 		return nil, fmt.Errorf("listening on the control socket: %w", err)
 	}
-	if err := os.Chmod(socket, 0o600); err != nil {
+	return &control{listener: listener, status: Status{Phase: PhaseStarting, At: time.Now()}, changed: make(chan struct{})}, nil
+}
+
+func listen(spec Spec) (*net.UnixListener, error) {
+	if spec.ControlFD != 0 {
+		file := os.NewFile(uintptr(spec.ControlFD), "control socket")
+		defer file.Close()
+		listener, err := net.FileListener(file)
+		if err != nil {
+			return nil, err
+		}
+		unix, ok := listener.(*net.UnixListener)
+		if !ok {
+			listener.Close()
+			return nil, fmt.Errorf("file descriptor %d is not a Unix socket", spec.ControlFD)
+		}
+		return unix, nil
+	}
+	if err := os.Remove(spec.ControlSocket); err != nil && !os.IsNotExist(err) {
+		return nil, err
+	}
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: spec.ControlSocket, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(spec.ControlSocket, 0o600); err != nil {
 		listener.Close()
 		return nil, err
 	}
-	return &control{listener: listener, status: Status{Phase: PhaseStarting, At: time.Now()}, changed: make(chan struct{})}, nil
+	return listener, nil
 }
 
 // tell changes the status.

@@ -2,6 +2,10 @@
 // manager and the application, brings back what dies, reaps what is orphaned,
 // and tells on a socket how the desktop does. It knows neither who watches nor
 // where it runs.
+//
+// An application that is closed comes back after a moment, so that a desktop
+// is never an empty screen with no way out; one that keeps ending at once, and
+// a display that ends or stops answering, end the desktop with a reason.
 package agent
 
 import (
@@ -14,18 +18,34 @@ import (
 
 // Spec is what a desktop is to be, written by the runtime as JSON.
 type Spec struct {
-	Session string            `json:"session"` // for logs and the desktop's name
-	Name    string            `json:"name"`    // shown by viewers
+	Session string            `json:"session"` // for logs
+	Name    string            `json:"name"`    // the desktop's name, shown by viewers
 	Command []string          `json:"command"` // the application
 	Env     map[string]string `json:"env,omitempty"`
 	Width   int               `json:"width"` // pixels
 	Height  int               `json:"height"`
-	// RFBSocket is where Xvnc listens, ControlSocket where the agent tells its
-	// status: absolute paths of at most 107 bytes.
-	RFBSocket     string `json:"rfbSocket"`
-	ControlSocket string `json:"controlSocket"`
+	// RFBSocket is where Xvnc listens: an absolute path of at most 107 bytes.
+	RFBSocket string `json:"rfbSocket"`
+	// The agent tells its status on the listening socket that it was handed as
+	// file descriptor ControlFD, or when that is 0, on one that it makes at
+	// ControlSocket.
+	ControlFD     int    `json:"controlFD,omitempty"`
+	ControlSocket string `json:"controlSocket,omitempty"`
 	LogFile       string `json:"logFile"` // what the programs say; bounded
+	Limits        Limits `json:"limits,omitzero"`
 }
+
+// Limits bound the programs where the runtime has nothing better; 0 is no bound.
+type Limits struct {
+	Processes   uint64 `json:"processes,omitempty"`   // of all together
+	MemoryBytes uint64 `json:"memoryBytes,omitempty"` // that each may write to
+}
+
+// Bounds of a screen: Xvnc's own.
+const (
+	minSide = 16
+	maxSide = 16384
+)
 
 // ReadSpec reads and checks a spec.
 func ReadSpec(file string) (Spec, error) {
@@ -37,13 +57,30 @@ func ReadSpec(file string) (Spec, error) {
 	if err := json.Unmarshal(text, &s); err != nil {
 		return s, fmt.Errorf("reading the desktop's spec %s: %w", file, err)
 	}
-	if len(s.Command) == 0 || s.RFBSocket == "" || s.ControlSocket == "" || s.LogFile == "" {
-		return s, errors.New("the desktop's spec lacks command, rfbSocket, controlSocket or logFile")
+	return s, s.check()
+}
+
+func (s Spec) check() error {
+	var mistakes []error
+	if len(s.Command) == 0 || s.Command[0] == "" {
+		mistakes = append(mistakes, errors.New("command: empty"))
 	}
-	if s.Width < 16 || s.Height < 16 || s.Width > 16384 || s.Height > 16384 {
-		return s, fmt.Errorf("the desktop's size %dx%d is not between 16 and 16384 pixels", s.Width, s.Height)
+	if s.RFBSocket == "" {
+		mistakes = append(mistakes, errors.New("rfbSocket: empty"))
 	}
-	return s, nil
+	if s.ControlSocket == "" && s.ControlFD < 3 {
+		mistakes = append(mistakes, errors.New("controlSocket, controlFD: one is needed"))
+	}
+	if s.LogFile == "" {
+		mistakes = append(mistakes, errors.New("logFile: empty"))
+	}
+	if s.Width < minSide || s.Height < minSide || s.Width > maxSide || s.Height > maxSide {
+		mistakes = append(mistakes, fmt.Errorf("width, height: %dx%d is not between %d and %d pixels", s.Width, s.Height, minSide, maxSide))
+	}
+	if err := errors.Join(mistakes...); err != nil {
+		return fmt.Errorf("the desktop's spec is wrong:\n%w", err)
+	}
+	return nil
 }
 
 // Phase is how far the desktop is.
@@ -63,6 +100,11 @@ type Status struct {
 	Step   string    `json:"step,omitempty"`   // what is being done, for people
 	Reason string    `json:"reason,omitempty"` // why it failed, for people
 	At     time.Time `json:"at"`
-	// Milestones are milliseconds since the agent began, by what was reached.
+	// LastError is the newest thing that went wrong without ending the desktop,
+	// Restarts how often a program was started again after one.
+	LastError string `json:"lastError,omitempty"`
+	Restarts  int    `json:"restarts,omitempty"`
+	// Milestones are milliseconds since the agent began, by what was reached:
+	// display, ready, window manager, application.
 	Milestones map[string]int64 `json:"milestones,omitempty"`
 }

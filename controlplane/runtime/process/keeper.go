@@ -14,10 +14,12 @@ type keeper struct {
 	runtime *Runtime
 	session streamspace.SessionID
 	changed chan struct{} // capacity 1
+	retired chan struct{} // closed when run has returned
 
 	mu      sync.Mutex
 	wanted  *runtime.Desktop // guarded by mu; nil: none should run
 	goneDue bool             // guarded by mu; somebody waits to hear that it is gone
+	epoch   uint64           // guarded by mu; the highest that was wished for or found
 
 	// owned by run
 	current *desktop // nil: none runs
@@ -25,7 +27,7 @@ type keeper struct {
 }
 
 func newKeeper(r *Runtime, session streamspace.SessionID) *keeper {
-	return &keeper{runtime: r, session: session, changed: make(chan struct{}, 1)}
+	return &keeper{runtime: r, session: session, changed: make(chan struct{}, 1), retired: make(chan struct{})}
 }
 
 // want sets the wish. A lower epoch than the one wished for changes nothing.
@@ -37,6 +39,9 @@ func (k *keeper) want(d *runtime.Desktop) {
 	}
 	k.wanted = d
 	k.goneDue = d == nil
+	if d != nil {
+		k.epoch = max(k.epoch, d.Epoch)
+	}
 	select {
 	case k.changed <- struct{}{}:
 	default:
@@ -56,6 +61,7 @@ func (k *keeper) idle() bool {
 }
 
 func (k *keeper) run() {
+	defer close(k.retired)
 	for {
 		wanted := k.wish()
 		switch {
@@ -91,36 +97,39 @@ func (k *keeper) run() {
 
 func (k *keeper) tellGone() {
 	k.mu.Lock()
-	due := k.goneDue
+	due, epoch := k.goneDue, k.epoch
 	k.goneDue = false
 	k.mu.Unlock()
 	if due {
-		k.runtime.watch.tell(runtime.Observation{Session: k.session, Epoch: k.failed, Phase: runtime.PhaseGone, At: time.Now()})
+		k.runtime.watch.tell(runtime.Observation{Session: k.session, Epoch: epoch, Phase: runtime.PhaseGone, At: time.Now()})
 	}
 }
 
 // begin starts the desktop that is wanted.
 func (k *keeper) begin(wanted runtime.Desktop) {
-	k.tell(wanted.Epoch, runtime.PhaseStarting, "Preparing the sandbox", "")
+	step := "Preparing the sandbox"
+	if wanted.Template.Network == streamspace.NetworkInternet && k.runtime.offline != "" {
+		step = "Preparing the sandbox, without a network: " + k.runtime.offline
+	}
+	k.tell(wanted.Epoch, runtime.PhaseStarting, step, "")
 	d, err := launch(k.runtime, wanted)
 	if err != nil {
 		k.runtime.log.Error("desktop did not start", "session_id", k.session, "error", err)
 		k.runtime.metrics.ended.WithLabelValues("crashed").Inc()
 		k.failed = wanted.Epoch
-		k.tell(wanted.Epoch, runtime.PhaseFailed, "", err.Error())
+		k.tell(wanted.Epoch, runtime.PhaseFailed, "", forPeople(err))
 		return
 	}
 	k.current = d
-	k.runtime.metrics.running.Inc()
 }
 
 // end stops what is left of the current desktop. A reason says that it ended by itself.
 func (k *keeper) end(why, reason string) {
 	d := k.current
+	k.runtime.watch.ends(k.session)
 	d.stop()
 	k.current = nil
 	k.failed = d.state.Epoch
-	k.runtime.metrics.running.Dec()
 	k.runtime.metrics.ended.WithLabelValues(why).Inc()
 	k.runtime.log.Info("desktop ended", "session_id", k.session, "epoch", d.state.Epoch, "why", why)
 	if reason != "" {

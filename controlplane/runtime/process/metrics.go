@@ -3,24 +3,34 @@ package process
 import "github.com/prometheus/client_golang/prometheus"
 
 type metrics struct {
-	running  prometheus.Gauge
-	started  prometheus.Histogram
+	phases   *prometheus.GaugeVec
+	started  *prometheus.HistogramVec
 	ended    *prometheus.CounterVec
-	adoption prometheus.Counter
+	adopted  prometheus.Counter
+	oomKills prometheus.Counter
+	restarts prometheus.Counter
+	limits   *prometheus.GaugeVec
 }
 
 func newMetrics(registerer prometheus.Registerer) *metrics {
 	m := &metrics{
-		running: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "streamspace_process_desktops", Help: "Desktops that run as local processes."}),
-		started: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "streamspace_process_start_seconds", Help: "From the wish for a desktop to its RFB handshake.",
-			Buckets: []float64{.1, .2, .3, .5, .75, 1, 2, 5, 10, 30}}),
+		phases: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "streamspace_process_desktops", Help: "Desktops that run as local processes, by phase: starting, ready."}, []string{"phase"}),
+		started: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "streamspace_process_start_seconds",
+			Help:    "From the wish for a desktop until a step was reached: sandbox, display, ready, window manager, application.",
+			Buckets: []float64{.02, .05, .1, .2, .3, .5, .75, 1, 2, 5, 10, 30}}, []string{"step"}),
 		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "streamspace_process_ended_total", Help: "Desktops that ended, by why: asked, crashed, memory, timeout."}, []string{"why"}),
-		adoption: prometheus.NewCounter(prometheus.CounterOpts{
+		adopted: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "streamspace_process_adopted_total", Help: "Desktops of an earlier start that were found running."}),
+		oomKills: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "streamspace_process_oom_kills_total", Help: "Processes of desktops that the kernel killed for want of the desktop's memory."}),
+		restarts: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "streamspace_process_program_restarts_total", Help: "Applications and window managers that died and were started again inside their desktop."}),
+		limits: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "streamspace_process_limits", Help: "1 for what bounds desktops on this machine: cgroup2, cgroup1, rlimits."}, []string{"by"}),
 	}
-	registerer.MustRegister(m.running, m.started, m.ended, m.adoption)
+	registerer.MustRegister(m.phases, m.started, m.ended, m.adopted, m.oomKills, m.restarts, m.limits)
 	return m
 }

@@ -4,19 +4,20 @@
 //
 // Desktops are not children that die with us: after a crash of the server the
 // next one finds them again through the run folder. A clean end stops them.
+//
+// What a desktop may not reach: other desktops' processes, homes and sockets;
+// the data folder; this machine's loopback and abstract sockets. What one with
+// network "internet" does reach: every address that this machine reaches, its
+// own outward ones and its local network included.
 package process
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"strings"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,9 +29,6 @@ import (
 // DefaultUIDBase is above what Debian gives to people and services, and below
 // the ranges of container tools. Home number n is Unix user base+n.
 const DefaultUIDBase = 200_000
-
-// maxSocketPath is what fits into sockaddr_un.
-const maxSocketPath = 107
 
 // Options of a Runtime.
 type Options struct {
@@ -48,10 +46,13 @@ type Runtime struct {
 	data, run string // folders
 	agent     string // the agent binary, copied to where sandboxes can read it
 	tag       string // marks our processes among all of this machine's
+	boot      string // see bootID
 	uidBase   int    // 0 when we are not root: then desktops run as ourselves
 	keep      bool
 	limits    limiter
+	filter    []byte // seccomp; empty on machines that we have none for
 	slirp     string // path of slirp4netns; empty: desktops have no network
+	offline   string // why slirp is empty
 	log       *slog.Logger
 	metrics   *metrics
 
@@ -59,7 +60,7 @@ type Runtime struct {
 
 	ctx    context.Context // of every desktop's keeper
 	cancel context.CancelFunc
-	ending sync.WaitGroup // keepers
+	ending sync.WaitGroup // keepers, and who waits for the end of our children
 
 	mu      sync.Mutex
 	closed  bool                              // guarded by mu
@@ -71,30 +72,33 @@ func New(o Options) (*Runtime, error) {
 	if err := checkPrograms(); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(context.Background())
 	r := &Runtime{
-		data: o.DataDir, keep: o.KeepDesktops, log: o.Log, metrics: newMetrics(o.Registerer),
-		watch: newWatch(), ctx: ctx, cancel: cancel, keepers: make(map[streamspace.SessionID]*keeper),
+		data: o.DataDir, boot: bootID(), keep: o.KeepDesktops, log: o.Log, metrics: newMetrics(o.Registerer),
+		keepers: make(map[streamspace.SessionID]*keeper),
 	}
+	r.watch = newWatch(r.metrics.phases)
 	if os.Geteuid() == 0 {
 		if r.uidBase = o.UIDBase; r.uidBase == 0 {
 			r.uidBase = DefaultUIDBase
 		}
 	}
 	if err := r.prepareFolders(); err != nil {
-		cancel()
 		return nil, err
 	}
 	if err := r.installAgent(o.AgentPath); err != nil {
-		cancel()
 		return nil, err
 	}
-	r.limits = chooseLimiter(o.Log, r.tag)
-	if path, err := exec.LookPath("slirp4netns"); err == nil {
-		r.slirp = path
-	} else {
-		r.log.Warn("slirp4netns is not installed: desktops have no network", "install", "sudo apt-get install slirp4netns")
+	if err := r.trySandbox(); err != nil {
+		return nil, err
 	}
+	var err error
+	if r.filter, err = seccompFilter(); err != nil {
+		r.log.Warn("desktops have no seccomp filter", "reason", err)
+	}
+	r.limits = chooseLimiter(o.Log, r.tag)
+	r.metrics.limits.WithLabelValues(r.limits.name()).Set(1)
+	r.chooseNetwork()
+	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.adopt()
 	return r, nil
 }
@@ -105,17 +109,21 @@ func (r *Runtime) Run(ctx context.Context) error {
 	<-ctx.Done()
 	r.mu.Lock()
 	r.closed = true
-	if !r.keep {
-		for _, k := range r.keepers {
+	keepers := make([]*keeper, 0, len(r.keepers))
+	for _, k := range r.keepers {
+		keepers = append(keepers, k)
+		if !r.keep {
 			k.want(nil)
 		}
 	}
 	r.mu.Unlock()
-	if r.keep {
-		r.cancel()
+	if !r.keep {
+		for _, k := range keepers {
+			<-k.retired
+		}
 	}
-	r.ending.Wait()
 	r.cancel()
+	r.ending.Wait()
 	return nil
 }
 
@@ -126,6 +134,9 @@ func (r *Runtime) Apply(_ context.Context, desktop runtime.Desktop) error {
 	}
 	if _, err := streamspace.ParseHomeID(string(desktop.Home)); err != nil {
 		return err
+	}
+	if desktop.HomeIndex < 0 || len(desktop.Template.Command) == 0 || desktop.Template.Command[0] == "" {
+		return fmt.Errorf("desktop of %s: home number %d, command %q: not one that can run", desktop.Session, desktop.HomeIndex, desktop.Template.Command)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -174,103 +185,19 @@ func (r *Runtime) retire(k *keeper) bool {
 	return true
 }
 
-// DeleteHome removes a home's folder. The caller knows that no desktop uses it.
-func (r *Runtime) DeleteHome(_ context.Context, home streamspace.HomeID) error {
-	if _, err := streamspace.ParseHomeID(string(home)); err != nil {
-		return err
+// reap waits in the background for a child of ours to end, so that it leaves
+// nothing behind, and returns its name. Children that outlive us are init's.
+func (r *Runtime) reap(cmd *exec.Cmd) (pid, error) {
+	p, err := pidOf(cmd.Process.Pid)
+	if err != nil { // it stays in the table until Wait, so this is no race
+		cmd.Process.Kill()
+		cmd.Wait()
+		return pid{}, err
 	}
-	homes, err := os.OpenRoot(filepath.Join(r.data, "homes"))
-	if err != nil {
-		return fmt.Errorf("removing home %s: %w", home, err)
-	}
-	defer homes.Close()
-	// Root follows no symbolic link out of the folder, whatever the home holds.
-	if err := homes.RemoveAll(string(home)); err != nil {
-		return fmt.Errorf("removing home %s: %w", home, err)
-	}
-	if err := homes.Remove(string(home) + ".lock"); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("removing home %s: %w", home, err)
-	}
-	return nil
-}
-
-// Availability says whether the template's program is installed here.
-func (r *Runtime) Availability(template streamspace.Template) runtime.Availability {
-	if _, err := exec.LookPath(template.Command[0]); err == nil {
-		return runtime.Availability{Installed: true}
-	}
-	return runtime.Availability{
-		Missing:        []string{template.Command[0]},
-		InstallCommand: "sudo apt-get install -y " + strings.Join(template.Packages, " "),
-	}
-}
-
-// checkPrograms names everything missing at once.
-func checkPrograms() error {
-	packages := map[string]string{"bwrap": "bubblewrap", "Xvnc": "tigervnc-standalone-server", "openbox": "openbox", "xkbcomp": "x11-xkb-utils"}
-	var programs, install []string
-	for _, program := range []string{"bwrap", "Xvnc", "openbox", "xkbcomp"} {
-		if _, err := exec.LookPath(program); err != nil {
-			programs, install = append(programs, program), append(install, packages[program])
+	r.ending.Go(func() {
+		if p.wait(r.ctx) == nil {
+			cmd.Wait() // returns at once
 		}
-	}
-	if len(programs) == 0 {
-		return nil
-	}
-	return fmt.Errorf("desktops need %s: run `sudo apt-get install %s`", strings.Join(programs, ", "), strings.Join(install, " "))
-}
-
-func (r *Runtime) prepareFolders() error {
-	r.run = filepath.Join(r.data, "run")
-	longest := filepath.Join(r.run, string(streamspace.NewSessionID()), "io", "control.sock")
-	if len(longest) > maxSocketPath {
-		sum := sha256.Sum256([]byte(r.data))
-		r.run = filepath.Join(os.TempDir(), "streamspace-"+hex.EncodeToString(sum[:6]))
-		r.log.Info("the data folder's path is too long for sockets, using another", "run_dir", r.run)
-	}
-	for _, dir := range []string{filepath.Join(r.data, "homes"), filepath.Join(r.data, "agent"), r.run} {
-		if err := os.MkdirAll(dir, 0o711); err != nil {
-			return fmt.Errorf("making a folder for desktops: %w", err)
-		}
-		info, err := os.Lstat(dir)
-		if err != nil || !info.IsDir() {
-			return fmt.Errorf("%s is not a folder: %w", dir, errors.Join(err, os.ErrInvalid))
-		}
-		if err := os.Chmod(dir, 0o711); err != nil { // also against a umask; fails when it is not ours
-			return fmt.Errorf("%s belongs to somebody else: %w", dir, err)
-		}
-	}
-	sum := sha256.Sum256([]byte(r.run))
-	r.tag = "streamspace-" + hex.EncodeToString(sum[:6])
-	return nil
-}
-
-// installAgent copies the agent to where every sandbox may read it: our own
-// folder may be closed to the desktops' users.
-func (r *Runtime) installAgent(path string) error {
-	if path == "" {
-		if own, err := os.Executable(); err == nil {
-			path = filepath.Join(filepath.Dir(own), "streamspace-agent")
-		}
-		if _, err := os.Stat(path); err != nil {
-			if path, err = exec.LookPath("streamspace-agent"); err != nil {
-				return errors.New("streamspace-agent stands neither beside streamspace nor in PATH: build both with `make build`")
-			}
-		}
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return fmt.Errorf("reading the desktop agent: %w", err)
-	}
-	sum := sha256.Sum256(text)
-	r.agent = filepath.Join(r.data, "agent", hex.EncodeToString(sum[:8])) // a running desktop keeps the one it has
-	if _, err := os.Stat(r.agent); err == nil {
-		return nil
-	}
-	temp := r.agent + ".new"
-	err = errors.Join(os.WriteFile(temp, text, 0o755), os.Chmod(temp, 0o755), os.Rename(temp, r.agent))
-	if err != nil {
-		return fmt.Errorf("installing the desktop agent: %w", err)
-	}
-	return nil
+	})
+	return p, nil
 }

@@ -1,20 +1,20 @@
 package process
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/streamspace/streamspace"
 	"github.com/streamspace/streamspace/controlplane/runtime"
@@ -23,16 +23,44 @@ import (
 
 const (
 	infoLimit = 10 * time.Second // for bwrap to make its namespaces
-	tmpSize   = 512 << 20        // bytes of /tmp; it is memory, and counts as such
+	tmpSize   = 512 << 20        // bytes of /tmp and /run each; they are memory, and count as such
+	// Should the machine as a whole run out of memory, desktops go before the server.
+	oomScore = 300
+)
+
+// Names in a session's run folder. io is the desktop's own and is seen inside
+// as insideDir; what stands beside it is ours, and nobody inside can put
+// another thing in its place.
+const (
+	ioDir         = "io"
+	rfbSocket     = "rfb.sock"
+	controlSocket = "control.sock"
+	desktopLog    = "desktop.log"
+	sandboxLog    = "sandbox.log"
+	stateFile     = "state.json"
+	insideDir     = "/run/desktop"
+)
+
+// File descriptors that bwrap is started with. lock, alive and control go on
+// to the agent.
+const (
+	fdInfo = 3 + iota
+	fdBlock
+	fdLock
+	fdAlive
+	fdControl
+	fdFilter
 )
 
 // System files that programs need, bound read-only where they are. Nothing
 // else of /etc, and no /root, /home or /var, is visible inside.
 var systemFiles = []string{
-	"/etc/alternatives", "/etc/chromium", "/etc/chromium.d", "/etc/dconf", "/etc/default/locale", "/etc/firefox-esr", "/etc/fonts",
-	"/etc/gimp", "/etc/gtk-2.0", "/etc/gtk-3.0", "/etc/host.conf", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d",
-	"/etc/libreoffice", "/etc/localtime", "/etc/mime.types", "/etc/nsswitch.conf", "/etc/openbox", "/etc/protocols", "/etc/services",
-	"/etc/ssl/certs", "/etc/timezone", "/etc/X11", "/etc/xdg", "/var/cache/fontconfig", "/var/lib/xfonts", "/usr/local/share/fonts",
+	"/etc/alternatives", "/etc/bash.bashrc", "/etc/bash_completion.d", "/etc/chromium", "/etc/chromium.d", "/etc/dconf", "/etc/debian_version",
+	"/etc/default/locale", "/etc/firefox-esr", "/etc/fonts", "/etc/gimp", "/etc/gtk-2.0", "/etc/gtk-3.0", "/etc/host.conf", "/etc/inputrc",
+	"/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/libreoffice", "/etc/localtime", "/etc/magic", "/etc/mime.types",
+	"/etc/nanorc", "/etc/nsswitch.conf", "/etc/openbox", "/etc/os-release", "/etc/papersize", "/etc/profile", "/etc/profile.d", "/etc/protocols",
+	"/etc/services", "/etc/shells", "/etc/skel", "/etc/ssl/certs", "/etc/timezone", "/etc/vim", "/etc/X11", "/etc/xdg",
+	"/var/cache/fontconfig", "/var/lib/xfonts",
 }
 
 // sandbox is the preparation of one desktop's bubblewrap.
@@ -43,42 +71,81 @@ type sandbox struct {
 	home    string
 	uid     int // of the desktop's user
 	lock    *os.File
+	control *os.File // listening socket that the agent answers on
 }
 
-// newSandbox makes the folders and files that the desktop needs, and takes its
-// home.
-func newSandbox(r *Runtime, dir string, wanted runtime.Desktop) (*sandbox, error) {
-	b := &sandbox{runtime: r, wanted: wanted, dir: dir, home: filepath.Join(r.data, "homes", string(wanted.Home)), uid: os.Geteuid()}
+// newSandbox makes the folders, files and socket that the desktop needs, and
+// takes its home.
+func newSandbox(r *Runtime, dir string, wanted runtime.Desktop) (_ *sandbox, err error) {
+	b := &sandbox{runtime: r, wanted: wanted, dir: dir, home: filepath.Join(r.homes(), string(wanted.Home)), uid: os.Geteuid()}
 	if r.uidBase != 0 {
 		b.uid = r.uidBase + wanted.HomeIndex
 	}
-	// io is the desktop's own; what stands beside it is ours.
-	if err := errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o711), os.Chmod(dir, 0o711), b.own(filepath.Join(dir, "io")), b.own(b.home)); err != nil {
-		return nil, fmt.Errorf("making the desktop's folders: %w", err)
-	}
-	spec := agent.Spec{
-		Session: string(wanted.Session), Name: wanted.Template.DisplayName, Command: wanted.Template.Command, Env: wanted.Template.Env,
-		Width: wanted.Width, Height: wanted.Height,
-		RFBSocket: "/run/desktop/rfb.sock", ControlSocket: "/run/desktop/control.sock", LogFile: "/run/desktop/desktop.log",
-	}
-	text, err := json.Marshal(spec)
-	if err != nil {
+	defer func() {
+		if err != nil {
+			b.close()
+		}
+	}()
+	if b.lock, err = r.lockHome(wanted.Home, homeWait); err != nil {
 		return nil, err
 	}
-	id := strconv.Itoa(b.uid)
-	for name, content := range map[string]string{
-		"spec.json":   string(text),
-		"passwd":      "user:x:" + id + ":" + id + ":Desktop user:/home/user:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
-		"group":       "user:x:" + id + ":\nnogroup:x:65534:\n",
-		"hosts":       "127.0.0.1 localhost desktop\n::1 localhost\n",
-		"resolv.conf": "nameserver 10.0.2.3\n", // slirp4netns' own
-		"machine-id":  strings.ToLower(strings.Repeat("0", 6)+string(wanted.Session)[4:]) + "\n",
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
-			return nil, fmt.Errorf("writing the desktop's files: %w", err)
+	if err := errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o711), os.Chmod(dir, 0o711), b.own(filepath.Join(dir, ioDir)), b.own(b.home)); err != nil {
+		return nil, fmt.Errorf("making the desktop's folders: %w", err)
+	}
+	if err := b.writeFiles(); err != nil {
+		return nil, fmt.Errorf("writing the desktop's files: %w", err)
+	}
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(dir, controlSocket), Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("making the desktop's control socket: %w", err)
+	}
+	defer listener.Close()
+	listener.SetUnlinkOnClose(false)
+	b.control, err = listener.File()
+	return b, err
+}
+
+func (b *sandbox) close() {
+	for _, file := range []*os.File{b.lock, b.control} {
+		if file != nil {
+			file.Close()
 		}
 	}
-	return b, b.lockHome()
+}
+
+func (b *sandbox) writeFiles() error {
+	spec, err := json.Marshal(agent.Spec{
+		Session: string(b.wanted.Session), Name: b.wanted.Template.DisplayName, Command: b.wanted.Template.Command, Env: b.wanted.Template.Env,
+		Width: b.wanted.Width, Height: b.wanted.Height,
+		RFBSocket: filepath.Join(insideDir, rfbSocket), ControlFD: fdControl, LogFile: filepath.Join(insideDir, desktopLog),
+		Limits: b.runtime.limits.inside(b.wanted.Template.Resources),
+	})
+	if err != nil {
+		return err
+	}
+	id := strconv.Itoa(b.uid)
+	machine := sha256.Sum256([]byte(b.wanted.Home)) // programs tie settings in the home to it
+	for name, content := range map[string]string{
+		"spec.json":   string(spec),
+		"passwd":      "user:x:" + id + ":" + id + ":Desktop user:/home/user:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+		"group":       "user:x:" + id + ":\nnogroup:x:65534:\n",
+		"hosts":       "127.0.0.1 localhost " + b.hostname() + "\n::1 localhost\n",
+		"resolv.conf": "nameserver 10.0.2.3\n", // slirp4netns' own
+		"machine-id":  hex.EncodeToString(machine[:16]) + "\n",
+	} {
+		file := filepath.Join(b.dir, name)
+		if err := errors.Join(os.WriteFile(file, []byte(content), 0o644), os.Chmod(file, 0o644)); err != nil { // also against a umask
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *sandbox) hostname() string {
+	if name := b.wanted.Template.Name; name != "" {
+		return name // a slug
+	}
+	return "desktop"
 }
 
 // own makes a folder that only the desktop's user can enter.
@@ -98,83 +165,65 @@ func (b *sandbox) own(dir string) error {
 	return os.Chmod(dir, 0o700)
 }
 
-// lockHome takes the home for this sandbox: the lock is the open file, which
-// the sandbox inherits, so it lasts as long as the desktop, whatever becomes
-// of us. Two desktops never write one home.
-func (b *sandbox) lockHome() error {
-	file, err := os.OpenFile(b.home+".lock", os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return fmt.Errorf("locking home %s: %w", b.wanted.Home, err)
+// start runs bwrap, puts it under its bounds, gives it its network, has record
+// put down what runs, and lets it go on. What runs is returned with an error
+// too: somebody has to end it.
+func (b *sandbox) start(record func(running) error) (running, error) {
+	var now running
+	var mine, theirs []*os.File // ends of the pipes
+	defer func() {
+		for _, file := range append(mine, theirs...) {
+			file.Close()
+		}
+	}()
+	for range 4 { // info and alive are read by us, block and filter written
+		read, write, err := os.Pipe()
+		if err != nil {
+			return now, err
+		}
+		mine, theirs = append(mine, read), append(theirs, write)
 	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		file.Close()
-		return fmt.Errorf("home %s is used by another desktop: %w", b.wanted.Home, err)
-	}
-	b.lock = file
-	return nil
-}
-
-// start runs bwrap, puts it under its bounds, gives it its network, and lets
-// it go on. The channel delivers bwrap's end.
-func (b *sandbox) start() (<-chan error, error) {
-	defer b.lock.Close()
-	infoRead, infoWrite, err := os.Pipe()
+	info, alive := mine[0], mine[3]
+	block, filter := theirs[1], theirs[2]
+	log, err := os.OpenFile(filepath.Join(b.dir, sandboxLog), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, err
-	}
-	defer infoRead.Close()
-	blockRead, blockWrite, err := os.Pipe()
-	if err != nil {
-		infoWrite.Close()
-		return nil, err
-	}
-	defer blockWrite.Close() // closing lets bwrap go on as well: whoever fails here kills it first
-	aliveRead, aliveWrite, err := os.Pipe()
-	if err != nil {
-		infoWrite.Close()
-		blockRead.Close()
-		return nil, err
-	}
-	defer aliveRead.Close()
-
-	log, err := os.OpenFile(filepath.Join(b.dir, "sandbox.log"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("opening the sandbox's log: %w", err)
+		return now, fmt.Errorf("opening the sandbox's log: %w", err)
 	}
 	defer log.Close()
 	cmd := exec.Command("bwrap", b.arguments()...)
 	cmd.Dir = "/"
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.ExtraFiles = []*os.File{infoWrite, blockRead, b.lock, aliveWrite} // 3, 4, 5, 6
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if b.runtime.uidBase != 0 {
-		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(b.uid), Gid: uint32(b.uid)}
+	cmd.ExtraFiles = []*os.File{theirs[0], mine[1], b.lock, theirs[3], b.control, mine[2]} // in the order of fdInfo…
+	b.runtime.asDesktop(cmd, b.uid)
+	if err := cmd.Start(); err != nil {
+		return now, fmt.Errorf("starting bwrap: %w", err)
 	}
-	err = cmd.Start()
-	infoWrite.Close()
-	blockRead.Close()
-	aliveWrite.Close()
-	if err != nil {
-		return nil, fmt.Errorf("starting bwrap: %w", err)
+	if now.Outer, err = b.runtime.reap(cmd); err != nil {
+		return now, err
 	}
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }() // ends with the sandbox, which stop and killAll see to
-
-	if err := b.confine(infoRead, aliveRead); err != nil {
-		cmd.Process.Kill()
+	for _, file := range []*os.File{theirs[0], mine[1], theirs[3], mine[2]} { // the sandbox's ends: that they close is how we see it end
+		file.Close()
+	}
+	if _, err := filter.Write(b.runtime.filter); err != nil {
+		return now, fmt.Errorf("handing over the seccomp filter: %w", err)
+	}
+	filter.Close()
+	if err := b.confine(&now, info, alive); err != nil {
 		said, _ := os.ReadFile(log.Name())
-		return nil, fmt.Errorf("making the sandbox: %w %s", err, strings.TrimSpace(string(said)))
+		return now, fmt.Errorf("making the sandbox: %w %s", err, strings.TrimSpace(string(said)))
 	}
-	if _, err := blockWrite.Write([]byte{1}); err != nil {
-		cmd.Process.Kill()
-		return nil, fmt.Errorf("releasing the sandbox: %w", err)
+	if err := record(now); err != nil {
+		return now, err
 	}
-	return exited, nil
+	if _, err := block.Write([]byte{1}); err != nil {
+		return now, fmt.Errorf("releasing the sandbox: %w", err)
+	}
+	return now, nil
 }
 
 // confine bounds the sandbox and connects it before anything runs inside.
-func (b *sandbox) confine(info, alive *os.File) error {
+func (b *sandbox) confine(now *running, info, alive *os.File) error {
 	info.SetReadDeadline(time.Now().Add(infoLimit))
 	var told struct {
 		Child int `json:"child-pid"`
@@ -182,77 +231,37 @@ func (b *sandbox) confine(info, alive *os.File) error {
 	if err := json.NewDecoder(info).Decode(&told); err != nil || told.Child == 0 {
 		return fmt.Errorf("bwrap does not say that it runs: %w", err)
 	}
+	var err error
+	if now.Inner, err = pidOf(told.Child); err != nil {
+		return err
+	}
 	if err := b.runtime.limits.enter(b.wanted.Session, told.Child, b.wanted.Template.Resources); err != nil {
 		return fmt.Errorf("bounding the desktop: %w", err)
 	}
+	score := fmt.Sprintf("/proc/%d/oom_score_adj", told.Child)
+	if err := os.WriteFile(score, []byte(strconv.Itoa(oomScore)), 0); err != nil {
+		b.runtime.log.Debug("desktop is not preferred when memory runs out", "session_id", b.wanted.Session, "error", err)
+	}
 	if b.wanted.Template.Network == streamspace.NetworkInternet && b.runtime.slirp != "" {
-		return b.connect(told.Child, alive)
+		now.Network, err = b.connect(told.Child, alive)
 	}
-	return nil
+	return err
 }
 
-// connect gives the sandbox a way out through slirp4netns, which never leads
-// to this machine's own loopback. It ends when alive's other end, held by the
-// sandbox, closes.
-func (b *sandbox) connect(child int, alive *os.File) error {
-	readyRead, readyWrite, err := os.Pipe()
-	if err != nil {
-		return err
-	}
-	defer readyRead.Close()
-	// bwrap makes the network in one user namespace and moves into another: the
-	// owner of the network is the one to join.
-	network, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", child))
-	if err != nil {
-		readyWrite.Close()
-		return err
-	}
-	defer network.Close()
-	owner, err := unix.IoctlRetInt(int(network.Fd()), unix.NS_GET_USERNS)
-	if err != nil {
-		readyWrite.Close()
-		return fmt.Errorf("asking for the owner of the sandbox's network: %w", err)
-	}
-	users := os.NewFile(uintptr(owner), "userns")
-	defer users.Close()
-	cmd := exec.Command(b.runtime.slirp, "--configure", "--mtu=65520", "--disable-host-loopback", "--ready-fd=3", "--exit-fd=4",
-		"--userns-path=/proc/self/fd/5", strconv.Itoa(child), "tap0")
-	cmd.Dir = "/"
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
-	cmd.ExtraFiles = []*os.File{readyWrite, alive, users}
-	log, err := os.OpenFile(filepath.Join(b.dir, "network.log"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		readyWrite.Close()
-		return fmt.Errorf("opening the network's log: %w", err)
-	}
-	defer log.Close()
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
-		readyWrite.Close()
-		return fmt.Errorf("starting slirp4netns: %w", err)
-	}
-	readyWrite.Close()
-	b.runtime.ending.Go(func() { cmd.Wait() }) // with the sandbox
-	readyRead.SetReadDeadline(time.Now().Add(infoLimit))
-	if _, err := readyRead.Read(make([]byte, 1)); err != nil {
-		cmd.Process.Kill()
-		said, _ := os.ReadFile(log.Name())
-		return fmt.Errorf("slirp4netns does not come up: %w: %s", err, strings.TrimSpace(string(said)))
-	}
-	return nil
-}
-
-// arguments are bwrap's. The last two mark the processes for find.
+// arguments are bwrap's. The last two mark the processes for whoever looks for
+// strays.
 func (b *sandbox) arguments() []string {
 	args := []string{
-		"--info-fd", "3", "--block-fd", "4",
-		"--unshare-all", "--as-pid-1", "--hostname", "desktop", "--cap-drop", "ALL", "--clearenv",
+		"--info-fd", strconv.Itoa(fdInfo), "--block-fd", strconv.Itoa(fdBlock),
+		"--unshare-all", "--as-pid-1", "--hostname", b.hostname(), "--cap-drop", "ALL", "--clearenv",
 		"--proc", "/proc", "--dev", "/dev",
-		"--size", strconv.Itoa(tmpSize), "--tmpfs", "/tmp",
+		"--size", strconv.Itoa(tmpSize), "--perms", "1777", "--tmpfs", "/tmp",
 		"--size", strconv.Itoa(tmpSize), "--tmpfs", "/run",
 		"--perms", "0700", "--dir", "/run/user",
 		"--ro-bind", "/usr", "/usr",
+	}
+	if len(b.runtime.filter) > 0 {
+		args = append(args, "--seccomp", strconv.Itoa(fdFilter))
 	}
 	for _, dir := range []string{"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"} {
 		switch target, err := os.Readlink(dir); {
@@ -269,17 +278,20 @@ func (b *sandbox) arguments() []string {
 		args = append(args, "--ro-bind", filepath.Join(b.dir, name), "/etc/"+name)
 	}
 	args = append(args,
-		"--dir", "/var/tmp",
+		"--symlink", "../run", "/var/run", "--symlink", "../tmp", "/var/tmp",
 		"--bind", b.home, "/home/user",
-		"--bind", filepath.Join(b.dir, "io"), "/run/desktop",
+		"--bind", filepath.Join(b.dir, ioDir), insideDir,
 		"--ro-bind", filepath.Join(b.dir, "spec.json"), "/run/spec.json",
 		"--ro-bind", b.runtime.agent, "/run/streamspace-agent",
 		"--remount-ro", "/",
 		"--chdir", "/home/user",
 	)
 	env := map[string]string{
-		"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/games", "HOME": "/home/user", "USER": "user", "LOGNAME": "user", "SHELL": "/bin/bash",
+		"PATH": insidePath, "HOME": "/home/user", "USER": "user", "LOGNAME": "user", "SHELL": "/bin/bash",
 		"LANG": "C.UTF-8", "XDG_RUNTIME_DIR": "/run/user", "XDG_SESSION_TYPE": "x11", "NO_AT_BRIDGE": "1", "GTK_USE_PORTAL": "0",
+	}
+	if zone := os.Getenv("TZ"); zone != "" {
+		env["TZ"] = zone
 	}
 	names := make([]string, 0, len(env))
 	for name := range env {

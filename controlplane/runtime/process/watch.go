@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/streamspace/streamspace"
 	"github.com/streamspace/streamspace/controlplane/runtime"
 )
@@ -15,23 +17,25 @@ type watch struct {
 	pending map[streamspace.SessionID]runtime.Observation // guarded by mu; not yet delivered
 	order   []streamspace.SessionID                       // guarded by mu; of pending, oldest first
 	wake    chan struct{}                                 // capacity 1
+	phases  *prometheus.GaugeVec
 }
 
-func newWatch() *watch {
+func newWatch(phases *prometheus.GaugeVec) *watch {
 	return &watch{
 		latest:  make(map[streamspace.SessionID]runtime.Observation),
 		pending: make(map[streamspace.SessionID]runtime.Observation),
 		wake:    make(chan struct{}, 1),
+		phases:  phases,
 	}
 }
 
 func (w *watch) tell(o runtime.Observation) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if o.Phase == runtime.PhaseGone || o.Phase == runtime.PhaseFailed {
-		delete(w.latest, o.Session)
-	} else {
+	w.drop(o.Session)
+	if o.Phase != runtime.PhaseGone && o.Phase != runtime.PhaseFailed {
 		w.latest[o.Session] = o
+		w.phases.WithLabelValues(string(o.Phase)).Inc()
 	}
 	if _, waiting := w.pending[o.Session]; !waiting {
 		w.order = append(w.order, o.Session)
@@ -40,6 +44,22 @@ func (w *watch) tell(o runtime.Observation) {
 	select {
 	case w.wake <- struct{}{}:
 	default:
+	}
+}
+
+// ends has a new watch not hear of a desktop that is on its way out; how it
+// ended is told when it has.
+func (w *watch) ends(session streamspace.SessionID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.drop(session)
+}
+
+// drop takes a desktop off those that exist; the caller holds mu.
+func (w *watch) drop(session streamspace.SessionID) {
+	if before, exists := w.latest[session]; exists {
+		w.phases.WithLabelValues(string(before.Phase)).Dec()
+		delete(w.latest, session)
 	}
 }
 

@@ -2,10 +2,11 @@ package agent
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -101,25 +102,23 @@ func (n *nursery) start(argv, env []string, dir string, out *os.File, extra ...*
 	return c, nil
 }
 
-// endAll asks every process below us to end, and kills what has not within grace.
-func (n *nursery) endAll(grace time.Duration) {
-	n.signalAll(syscall.SIGTERM)
+// endAll asks every process below us to end, and kills what has not within
+// grace. The display ends after the others: a program that loses it first dies
+// without putting anything away.
+func (n *nursery) endAll(grace time.Duration, display *child) {
+	n.askAll(display)
 	deadline := time.NewTimer(grace)
 	defer deadline.Stop()
-	for {
-		c := n.any()
-		if c == nil {
-			break
-		}
+	expired := false
+	for c := n.anyBut(display); c != nil && !expired; c = n.anyBut(display) {
 		select {
 		case <-c.ended:
-			continue
 		case <-deadline.C:
+			expired = true
 		}
-		break
 	}
-	n.signalAll(syscall.SIGKILL)
-	for c := n.any(); c != nil; c = n.any() {
+	n.killAll()
+	for c := n.anyBut(nil); c != nil; c = n.anyBut(nil) {
 		<-c.ended
 	}
 	signal.Stop(n.signals)
@@ -127,26 +126,55 @@ func (n *nursery) endAll(grace time.Duration) {
 	<-n.done
 }
 
-func (n *nursery) any() *child {
+// anyBut returns some child that has not ended, but not that one.
+func (n *nursery) anyBut(except *child) *child {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, c := range n.children {
-		return c
+		if c != except {
+			return c
+		}
 	}
 	return nil
 }
 
-// signalAll reaches every process of the PID namespace when we are its init,
-// and our children's groups otherwise.
-func (n *nursery) signalAll(sig syscall.Signal) {
+// askAll sends SIGTERM to every process of the PID namespace when we are its
+// init, and to our children's groups otherwise, but not to the one. SIGHUP
+// goes with it, since an interactive shell ignores SIGTERM.
+func (n *nursery) askAll(except *child) {
+	var pids []int
 	if os.Getpid() == 1 {
-		syscall.Kill(-1, sig) // ESRCH: nobody is left
+		names, _ := filepath.Glob("/proc/[0-9]*") // the pattern is well formed
+		for _, name := range names {
+			if pid, err := strconv.Atoi(filepath.Base(name)); err == nil && pid != 1 && (except == nil || pid != except.pid) {
+				pids = append(pids, pid)
+			}
+		}
+	} else {
+		n.mu.Lock()
+		for pid, c := range n.children {
+			if c != except {
+				pids = append(pids, -pid)
+			}
+		}
+		n.mu.Unlock()
+	}
+	for _, pid := range pids {
+		syscall.Kill(pid, syscall.SIGTERM) // ESRCH: it has ended by itself
+		syscall.Kill(pid, syscall.SIGHUP)
+	}
+}
+
+// killAll reaches whom askAll does, and the display.
+func (n *nursery) killAll() {
+	if os.Getpid() == 1 {
+		syscall.Kill(-1, syscall.SIGKILL) // ESRCH: nobody is left
 		return
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for pid := range n.children {
-		syscall.Kill(-pid, sig)
+		syscall.Kill(-pid, syscall.SIGKILL)
 	}
 }
 
@@ -159,65 +187,3 @@ func (c *child) outcome() string {
 }
 
 func (c *child) clean() bool { return c.status.Exited() && c.status.ExitStatus() == 0 }
-
-const (
-	maxLog  = 1 << 20 // bytes of the log file; then it begins anew, keeping nothing old
-	logTail = 12      // lines kept for a failure's reason
-)
-
-// journal collects what the programs say.
-type journal struct {
-	read, write *os.File
-	done        chan struct{}
-
-	mu   sync.Mutex
-	file *os.File // guarded by mu
-	size int64    // guarded by mu
-	tail ring     // guarded by mu
-}
-
-func newJournal(file string) (*journal, error) {
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("opening the desktop's log: %w", err)
-	}
-	read, write, err := os.Pipe()
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	j := &journal{read: read, write: write, file: f, done: make(chan struct{})}
-	go func() {
-		defer close(j.done)
-		io.Copy(j, read) // ends when the last writer has closed, or close was called
-	}()
-	return j, nil
-}
-
-// Write takes output; it never fails, so that a full disk does not stop a desktop.
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.size+int64(len(p)) > maxLog {
-		j.file.Truncate(0)
-		j.file.Seek(0, io.SeekStart)
-		j.size = 0
-	}
-	n, _ := j.file.Write(p)
-	j.size += int64(n)
-	j.tail.add(p)
-	return len(p), nil
-}
-
-func (j *journal) lastWords() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.tail.text()
-}
-
-func (j *journal) close() {
-	j.write.Close()
-	j.read.Close()
-	<-j.done
-	j.file.Close()
-}
