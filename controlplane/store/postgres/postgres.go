@@ -1,8 +1,11 @@
 // Package postgres is the private PostgreSQL of the embedded default: it makes
 // a cluster in the data folder, starts the server, watches it, and stops it.
 //
-// The server listens on a Unix socket in a private folder only. As root it
-// runs as the account postgres (or nobody), since PostgreSQL refuses uid 0.
+// The server listens on a Unix socket in a folder of its own account only, and
+// wants a random password besides: neither sandboxed desktops nor other users
+// of the machine get in. As root it runs as the account postgres, or else
+// nobody, since PostgreSQL refuses uid 0. What is in the database is not its
+// business.
 package postgres
 
 import (
@@ -14,24 +17,27 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 const (
 	role     = "streamspace"
 	database = "streamspace"
-	// maxSocketPath is what fits into sockaddr_un (108 bytes with the final
-	// zero) after PostgreSQL has added its file name.
-	maxSocketPath = 107 - len("/.s.PGSQL.5432")
+	// port is the last part of the socket's file name; nothing listens on TCP.
+	port = "5432"
+	// childGrace is how long a child may take to end after it was told, or to
+	// close its output after it ended.
+	childGrace = 5 * time.Second
 )
 
 // Options of a private server.
 type Options struct {
-	Dir string // holds the cluster; its parents must be searchable by the account
+	// Dir holds everything of the server. As root, its parents must let the
+	// server's account pass.
+	Dir string
 	Log *slog.Logger
 	// Volatile trades durability for speed. Tests only.
 	Volatile bool
@@ -40,104 +46,76 @@ type Options struct {
 // Server is one private PostgreSQL.
 type Server struct {
 	// immutable
-	dir      string // Options.Dir
+	dir      string // absolute; Options.Dir
 	data     string // the cluster
-	socket   string // folder of the socket
+	socket   socketDir
 	password string
 	bin      binaries
-	account  *account
+	account  *account // nil: the server runs as who we are
 	volatile bool
 	log      *slog.Logger
 	tail     *tail
+	disk     disk // owned by Run
 
 	ready chan struct{} // closed by Run when the server has answered for the first time
 }
 
-// New looks for PostgreSQL, and makes the cluster when there is none.
+// New looks for PostgreSQL and prepares the folder. It starts nothing, and may
+// be called while another process uses the folder; Run may not.
 func New(ctx context.Context, o Options) (*Server, error) {
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("folder of the private database: %w", err)
+	}
 	s := &Server{
-		dir: o.Dir, data: filepath.Join(o.Dir, "data"), volatile: o.Volatile, log: o.Log,
+		dir: dir, data: filepath.Join(dir, "data"), volatile: o.Volatile, log: o.Log,
 		tail: &tail{log: o.Log}, ready: make(chan struct{}),
 	}
-	var err error
-	if s.account, err = unprivileged(); err != nil {
+	if s.account, err = accountFor(s.data); err != nil {
 		return nil, err
 	}
 	if s.bin, err = choose(s.data); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(s.dir, 0o711); err != nil {
+	if err := s.prepare(ctx); err != nil {
 		return nil, fmt.Errorf("folder of the private database: %w", err)
 	}
 	if s.password, err = loadPassword(filepath.Join(s.dir, "password")); err != nil {
 		return nil, err
 	}
 	if s.socket, err = s.makeSocketDir(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("folder of the database socket: %w", err)
 	}
-	if err := s.stopOld(ctx); err != nil {
-		return nil, err
-	}
-	return s, s.initialise(ctx)
+	return s, nil
 }
 
 // URL is where the server listens, with the password: never log it.
 func (s *Server) URL() string { return s.url(database) }
 
+// url names host and port, lest PGHOST and PGPORT of our environment count.
 func (s *Server) url(db string) string {
 	u := url.URL{Scheme: "postgres", User: url.UserPassword(role, s.password), Path: "/" + db,
-		RawQuery: url.Values{"host": {s.socket}}.Encode()}
+		RawQuery: url.Values{"host": {s.socket.path}, "port": {port}}.Encode()}
 	return u.String()
 }
 
 // Ready is closed when the server has answered for the first time.
 func (s *Server) Ready() <-chan struct{} { return s.ready }
 
-// account is whom the server runs as; nil when we are not root.
-type account struct{ uid, gid int }
-
-func unprivileged() (*account, error) {
-	if os.Geteuid() != 0 {
-		return nil, nil
+// prepare makes the folder, and lets the server's account pass through it to
+// what is its own.
+func (s *Server) prepare(ctx context.Context) error {
+	mode := os.FileMode(0o700)
+	if s.account != nil {
+		mode = 0o711
 	}
-	for _, name := range []string{"postgres", "nobody"} {
-		found, err := user.Lookup(name)
-		if err != nil {
-			continue
-		}
-		uid, err := strconv.Atoi(found.Uid)
-		gid, err2 := strconv.Atoi(found.Gid)
-		if err := errors.Join(err, err2); err != nil {
-			return nil, fmt.Errorf("account %s: %w", name, err)
-		}
-		return &account{uid, gid}, nil
-	}
-	return nil, errors.New("PostgreSQL does not run as root, and there is neither an account postgres nor nobody")
-}
-
-// own makes a folder that only the server's account can enter.
-func (s *Server) own(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(s.dir, mode); err != nil {
 		return err
 	}
-	if s.account == nil {
-		return os.Chmod(dir, 0o700)
+	if err := os.Chmod(s.dir, mode); err != nil {
+		return err
 	}
-	return errors.Join(os.Chown(dir, s.account.uid, s.account.gid), os.Chmod(dir, 0o700))
-}
-
-func (s *Server) makeSocketDir() (string, error) {
-	dir := filepath.Join(s.dir, "socket")
-	if len(dir) > maxSocketPath {
-		var err error
-		if dir, err = os.MkdirTemp("", "streamspace-pg-"); err != nil {
-			return "", fmt.Errorf("folder of the database socket: %w", err)
-		}
-	}
-	if err := s.own(dir); err != nil {
-		return "", fmt.Errorf("folder of the database socket: %w", err)
-	}
-	return dir, nil
+	return s.checkReach(ctx)
 }
 
 // initialise makes the cluster in a folder beside its place and moves it
@@ -153,7 +131,7 @@ func (s *Server) initialise(ctx context.Context) error {
 	}
 	secret := filepath.Join(fresh, ".password")
 	if err := s.writeOwned(secret, s.password+"\n"); err != nil {
-		return err
+		return fmt.Errorf("password for initdb: %w", err)
 	}
 	// initdb wants an empty folder: the password file stands in the one above.
 	inner := filepath.Join(fresh, "data")
@@ -164,22 +142,15 @@ func (s *Server) initialise(ctx context.Context) error {
 	}
 	out, err := s.command(ctx, "initdb", args...).CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("making the private database in %s: %w:\n%s", s.data, err, lastLines(string(out), 8))
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return s.explain(fmt.Errorf("making the private database in %s: %w", s.data, err), lastLines(string(out), 8))
 	}
 	if err := os.Rename(inner, s.data); err != nil {
-		return err
+		return fmt.Errorf("putting the new database in its place: %w", err)
 	}
 	return os.RemoveAll(fresh)
-}
-
-func (s *Server) writeOwned(file, text string) error {
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		return err
-	}
-	if s.account == nil {
-		return nil
-	}
-	return os.Chown(file, s.account.uid, s.account.gid)
 }
 
 // command prepares one of PostgreSQL's programs, run as the account.
@@ -187,8 +158,10 @@ func (s *Server) command(ctx context.Context, name string, args ...string) *exec
 	cmd := exec.CommandContext(ctx, filepath.Join(s.bin.dir, name), args...)
 	cmd.Dir = "/"
 	cmd.Env = []string{"LC_ALL=C.UTF-8", "PATH=" + os.Getenv("PATH"), "TZ=UTC"}
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // initdb cleans up
+	cmd.WaitDelay = childGrace
 	// Its own process group: a Ctrl-C in the terminal is ours to pass on. When
-	// we are killed, it shuts down too.
+	// we are killed it gets SIGINT, which is PostgreSQL's fast shutdown.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGINT}
 	if s.account != nil {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(s.account.uid), Gid: uint32(s.account.gid)}

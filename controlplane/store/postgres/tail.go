@@ -48,14 +48,33 @@ func (t *tail) add(line string) {
 		t.lines = t.lines[1:]
 	}
 	t.lines = append(t.lines, line)
-	level := slog.LevelDebug
-	for _, bad := range []string{"WARNING:", "ERROR:", "FATAL:", "PANIC:"} {
-		// A refused connection while it starts is expected.
-		if strings.HasPrefix(line, bad) && !strings.Contains(line, "is starting up") && !strings.Contains(line, "administrator command") {
-			level = slog.LevelWarn
+	t.log.Log(context.Background(), levelOf(line), "postgres says", "line", line)
+}
+
+// levelOf is warn for what concerns the server. An ERROR is one statement's,
+// and whoever sent it hears of it, unless the server could not do its work.
+func levelOf(line string) slog.Level {
+	for _, usual := range []string{" is starting up", " is shutting down", "due to administrator command"} {
+		if strings.Contains(line, usual) {
+			return slog.LevelDebug
 		}
 	}
-	t.log.Log(context.Background(), level, "postgres says", "line", line)
+	severity, text, _ := strings.Cut(line, ":")
+	switch severity {
+	case "WARNING", "FATAL", "PANIC":
+		return slog.LevelWarn
+	case "ERROR":
+		if strings.Contains(text, "could not ") || strings.Contains(text, "invalid page") {
+			return slog.LevelWarn
+		}
+	}
+	return slog.LevelDebug
+}
+
+func (t *tail) forget() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.lines, t.partial = nil, nil
 }
 
 func (t *tail) text() string {
