@@ -10,13 +10,13 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -31,29 +31,32 @@ import (
 )
 
 const (
-	prefix   = "streamspace-storetest-" // then the process id, "-", and random characters
+	prefix   = "streamspace-storetest-"
 	template = "template_streamspace"
 )
 
 // server is the one of this test process. The tests of one process share it,
 // so it is the package's, and Main ends it.
 var server struct {
-	main  atomic.Bool // Main runs
-	start sync.Once
-	err   error
-	stop  func()
-	pg    *postgres.Server
-	count atomic.Int64
+	main    atomic.Bool // Main runs
+	start   sync.Once
+	err     error
+	stop    func() // ends the server and removes its folder
+	janitor func() // ends the shell that would
+	pg      *postgres.Server
+	count   atomic.Int64
 }
 
 // Main runs the tests, stops the server, and exits. It fails the run when
 // goroutines are left.
 func Main(m *testing.M) {
 	server.main.Store(true)
-	removeStale()
 	code := m.Run()
 	if server.stop != nil {
 		server.stop()
+	}
+	if server.janitor != nil {
+		server.janitor()
 	}
 	if code == 0 {
 		if err := goleak.Find(); err != nil {
@@ -110,8 +113,11 @@ func database(t testing.TB, from string) string {
 }
 
 func start() error {
-	dir, err := os.MkdirTemp("", fmt.Sprintf("%s%d-", prefix, os.Getpid()))
+	dir, err := os.MkdirTemp("", prefix)
 	if err != nil {
+		return err
+	}
+	if err := removeWithUs(dir); err != nil {
 		return err
 	}
 	if err := os.Chmod(dir, 0o711); err != nil { // as root, PostgreSQL runs as another account
@@ -169,14 +175,26 @@ func to(db string) string {
 	return u.String()
 }
 
-// removeStale removes what a crashed test process left. Its server has ended
-// with it.
-func removeStale() {
-	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), prefix+"*")) // the pattern is well formed
-	for _, dir := range dirs {
-		pid, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), prefix), "-")
-		if n, err := strconv.Atoi(pid); err == nil && syscall.Kill(n, 0) == syscall.ESRCH {
-			os.RemoveAll(dir)
-		}
+// removeWithUs starts a shell that removes dir once this process is gone,
+// however it ends: by a panic, a time limit, or a kill. The server, told by
+// its parent-death signal, may write a little longer.
+func removeWithUs(dir string) error {
+	ours, theirs, err := os.Pipe()
+	if err != nil {
+		return err
 	}
+	defer ours.Close()
+	const script = `read -r _; n=0; until rm -rf "$0" && [ ! -e "$0" ] || [ $n -ge 300 ]; do n=$((n+1)); sleep 0.1; done`
+	cmd := exec.Command("/bin/sh", "-c", script, dir)
+	cmd.Dir = "/"
+	cmd.Stdin = ours
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C is not for it
+	if err := cmd.Start(); err != nil {
+		return errors.Join(err, theirs.Close())
+	}
+	server.janitor = func() {
+		theirs.Close() // the shell wakes, and finds nothing left to do
+		cmd.Wait()
+	}
+	return nil
 }
