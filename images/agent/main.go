@@ -4,20 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
-
-// maxHandedDown is above every file descriptor that a runtime hands down.
-const maxHandedDown = 64
 
 // Main is the agent's command line: streamspace-agent --spec FILE. It returns
 // when ctx ends or the desktop cannot go on.
 func Main(ctx context.Context, args []string) error {
 	// What the runtime handed down (the home's lock, the sign of life for the
 	// network) is ours to hold, and not for the programs inside.
-	for fd := 3; fd < maxHandedDown; fd++ {
-		unix.CloseOnExec(fd)
+	if err := closeOnExec(); err != nil {
+		return err
 	}
 	// Programs of the desktop run as the same user; without this they could
 	// read and change our memory.
@@ -35,6 +35,25 @@ func Main(ctx context.Context, args []string) error {
 		return err
 	}
 	return Run(ctx, spec)
+}
+
+// closeOnExec marks every file descriptor but the first three, so that no
+// program inherits it.
+func closeOnExec() error {
+	err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
+	if err == nil {
+		return nil
+	}
+	entries, err := os.ReadDir("/proc/self/fd") // before Linux 5.11
+	if err != nil {
+		return fmt.Errorf("looking for inherited files: %w", err)
+	}
+	for _, entry := range entries {
+		if fd, err := strconv.Atoi(entry.Name()); err == nil && fd > 2 {
+			unix.CloseOnExec(fd)
+		}
+	}
+	return nil
 }
 
 // apply bounds this process and all that it will start.

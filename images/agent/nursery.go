@@ -139,8 +139,8 @@ func (n *nursery) anyBut(except *child) *child {
 }
 
 // askAll sends SIGTERM to every process of the PID namespace when we are its
-// init, and to our children's groups otherwise, but not to the one. SIGHUP
-// goes with it, since an interactive shell ignores SIGTERM.
+// init, and to our children's groups otherwise, but not to the one. An
+// interactive shell ignores it, but ends with its terminal.
 func (n *nursery) askAll(except *child) {
 	var pids []int
 	if os.Getpid() == 1 {
@@ -161,7 +161,6 @@ func (n *nursery) askAll(except *child) {
 	}
 	for _, pid := range pids {
 		syscall.Kill(pid, syscall.SIGTERM) // ESRCH: it has ended by itself
-		syscall.Kill(pid, syscall.SIGHUP)
 	}
 }
 

@@ -208,10 +208,12 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
+// homeIndex begins at another place in each test process, so that several on
+// one machine do not take each other's users for their own.
 var homeIndex = struct {
 	sync.Mutex
 	n int
-}{n: 1000}
+}{n: 1000 + os.Getpid()%10_000*1000}
 
 func desktopOf(command ...string) runtime.Desktop {
 	homeIndex.Lock()

@@ -33,18 +33,23 @@ type limiter interface {
 }
 
 // chooseLimiter returns the best that this machine can do, and says so in the log.
-func chooseLimiter(log *slog.Logger, tag string) limiter {
-	for _, l := range []interface {
+func chooseLimiter(log *slog.Logger, tag string, noGroups bool) limiter {
+	type group interface {
 		limiter
 		prepare() error
-	}{
+	}
+	groups := []group{
 		&cgroup2{root: filepath.Join("/sys/fs/cgroup", tag)},
 		&cgroup1{roots: map[string]string{
 			"memory": filepath.Join("/sys/fs/cgroup/memory", tag),
 			"pids":   filepath.Join("/sys/fs/cgroup/pids", tag),
 			"cpu":    filepath.Join("/sys/fs/cgroup/cpu", tag),
 		}},
-	} {
+	}
+	if noGroups {
+		groups = nil
+	}
+	for _, l := range groups {
 		if err := l.prepare(); err == nil {
 			log.Info("desktops are bounded", "by", l.name())
 			return l

@@ -38,6 +38,8 @@ type Options struct {
 	UIDBase      int    // see DefaultUIDBase, which 0 means
 	Log          *slog.Logger
 	Registerer   prometheus.Registerer
+
+	noGroups bool // for tests: as if no control group could be made
 }
 
 // Runtime implements runtime.Runtime.
@@ -95,7 +97,7 @@ func New(o Options) (*Runtime, error) {
 	if r.filter, err = seccompFilter(); err != nil {
 		r.log.Warn("desktops have no seccomp filter", "reason", err)
 	}
-	r.limits = chooseLimiter(o.Log, r.tag)
+	r.limits = chooseLimiter(o.Log, r.tag, o.noGroups)
 	r.metrics.limits.WithLabelValues(r.limits.name()).Set(1)
 	r.chooseNetwork()
 	r.ctx, r.cancel = context.WithCancel(context.Background())
