@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -58,6 +59,8 @@ type desktop struct {
 	began    time.Time
 	prepared time.Duration      // until the agent began; 0 when that was an earlier server's time
 	cancel   context.CancelFunc // ends watching, not the desktop
+
+	answers atomic.Bool // the agent is there: it hears signals, which bwrap does not
 
 	// owned by the goroutine that watches
 	oomKills int64 // seen and told
@@ -151,6 +154,7 @@ func (d *desktop) follow(ctx context.Context) (agent.Status, error) {
 		if err := decoder.Decode(&status); err != nil {
 			return last, err
 		}
+		d.answers.Store(true)
 		if status.Phase == agent.PhaseReady && last.Phase != agent.PhaseReady {
 			conn.SetReadDeadline(time.Time{})
 			if err := d.publish(); err != nil {
@@ -272,9 +276,10 @@ func tail(root *os.Root, name string) string {
 	return strings.ToValidUTF8(string(text[:n]), "?")
 }
 
-// stop ends the desktop, politely first, and returns when no process of it is left.
+// stop ends the desktop, politely when there is somebody to be polite to, and
+// returns when no process of it is left.
 func (d *desktop) stop() {
-	if err := d.state.Running.Inner.signal(unix.SIGTERM); err == nil {
+	if d.answers.Load() && d.state.Running.Inner.signal(unix.SIGTERM) == nil {
 		timer := time.NewTimer(stopLimit)
 		defer timer.Stop()
 		select {
