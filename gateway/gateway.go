@@ -238,6 +238,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.endAll(closing{streamspace.CodeGatewayDraining})
 	g.waitStreams(g.timing.Relay.Linger + time.Second)
 	own.Wait()
+	g.buffers.Close()
 	return nil
 }
 

@@ -216,13 +216,13 @@ func TestAnotherGatewayHoldsTheDesktop(t *testing.T) {
 
 func TestClaimLivesAsLongAsViewers(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, func(o *gateway.Options) { o.Timing.Claim = 60 * time.Millisecond })
+	h := newHouse(t, func(o *gateway.Options) { o.Timing.Claim = 500 * time.Millisecond })
 	desk := newDesktop(t, silent)
 	one, session := h.open(desk)
 	pass, _ := h.mint(session)
 	two := h.dial(h.url(session, pass), nil).handshake()
 	other := streamspace.NewGatewayID()
-	deadline := time.Now().Add(300 * time.Millisecond) // several lives of a claim
+	deadline := time.Now().Add(1500 * time.Millisecond) // several lives of a claim
 	for time.Now().Before(deadline) {
 		if _, err := h.broker.Claim(context.Background(), session, other, time.Second); err == nil {
 			t.Fatal("the claim ran out while viewers were there")

@@ -16,15 +16,26 @@ type output struct {
 	decideAt rfb.Event
 	held     []byte // what came before in earlier reads; at most a header or a fence
 
-	large          bool // the desktop fills small buffers
-	updates, rects int  // since the last report
+	pool           *bufferPool // for the next read
+	updates, rects int         // since the last report
+
+	direct bool // both ends are sockets
+	bulk   bool // the next bytes are spliced
+	steps  int  // of the walker, since the last look
 }
 
 // output relays until the desktop or the viewer ends.
 func (r *relay) output() error {
-	o := &output{relay: r}
+	o := &output{relay: r, direct: r.canSplice(), pool: &r.viewer.buffers.small}
 	for {
-		if err := o.once(); err != nil {
+		var err error
+		switch {
+		case o.bulk:
+			err = o.spliced()
+		default:
+			err = o.once()
+		}
+		if err != nil {
 			return o.ended(err)
 		}
 	}
@@ -44,26 +55,44 @@ func (o *output) ended(err error) error {
 
 // once relays what one read brings.
 func (o *output) once() error {
-	pool := &o.viewer.buffers.small
-	if o.large {
-		pool = &o.viewer.buffers.large
-	}
-	buf, n, err := o.desktop.receive(pool)
+	buf, n, err := o.desktop.receive(o.pool)
 	if err != nil {
 		return err
 	}
 	o.heard.Store(time.Now().UnixNano())
-	// A desktop that fills a small buffer has more to say; one that leaves
-	// most of a large one empty has become quiet.
-	o.large = n >= smallBuffer
-	end, walkErr := o.filter(buf.data()[:n])
-	o.sending.Store(true)
-	err = o.viewer.sendBuffer(buf, 0, end)
-	o.sending.Store(false)
+	o.steps = 0
+	err = o.pass(buf, n)
 	buf.release()
-	o.report(end)
-	if walkErr != nil {
-		return walkErr
+	o.adapt(n)
+	return err
+}
+
+// adapt chooses how the next bytes are read, after n came at once: a desktop
+// that fills its buffer has more to say. A viewer that does not take it promptly
+// gets small pieces: what waits here for its socket is stale when it arrives.
+func (o *output) adapt(n int) {
+	buffers := o.viewer.buffers
+	o.bulk = false
+	switch {
+	case n < smallBuffer || o.viewer.lastWait() > promptly:
+		o.pool = &buffers.small
+	case n < bulkEnter:
+		o.pool = &buffers.large
+	default:
+		o.pool = &buffers.huge
+		o.bulk = o.direct && n >= o.steps*bulkBody
+	}
+}
+
+// pass relays the buffer's first n bytes.
+func (o *output) pass(buf *buffer, n int) error {
+	kept, wrong := o.filter(buf.data()[:n])
+	o.sending.Store(true)
+	err := o.viewer.sendBuffer(buf, kept)
+	o.sending.Store(false)
+	o.report(kept)
+	if wrong != nil {
+		return wrong
 	}
 	return err
 }
@@ -83,6 +112,7 @@ func (o *output) filter(b []byte) (kept int, err error) {
 	from := 0 // where the message that is being decided on starts in b
 	for in := 0; in < len(b); {
 		n, event, err := o.walker.Next(b[in:])
+		o.steps++
 		if err != nil {
 			return kept, err
 		}
@@ -93,9 +123,7 @@ func (o *output) filter(b []byte) (kept int, err error) {
 		}
 		chunk := b[in : in+n]
 		in += n
-		if event.Has(rfb.EventRect) {
-			o.rects++
-		}
+		o.count(event)
 		if o.deciding && event.Has(o.decideAt) {
 			if err := o.decide(); err != nil {
 				return kept, err
@@ -114,6 +142,12 @@ func (o *output) filter(b []byte) (kept int, err error) {
 		o.held = append(o.held, b[from:]...)
 	}
 	return kept, nil
+}
+
+func (o *output) count(event rfb.Event) {
+	if event.Has(rfb.EventRect) {
+		o.rects++
+	}
 }
 
 // begin looks at a message of which only the type is known.

@@ -87,6 +87,7 @@ type Socket struct {
 	cause   atomic.Pointer[error] // why the stream shall end, once somebody said so
 	partner atomic.Pointer[wire]  // what the receiver writes to, once it relays
 	nudged  atomic.Bool
+	waited  atomic.Int64 // nanoseconds that the latest write waited
 	stamp   atomic.Int64 // the latest ping's, nanoseconds since 1970
 
 	writing sync.Mutex // the right to write a frame
@@ -289,9 +290,7 @@ func (s *Socket) writeFrame(b []byte, more bool) error {
 	}
 	s.broken = true
 	waited, err := s.wire.send(b, s.timing.WriteStall, more)
-	if waited > 0 {
-		s.meter.WriteStalled(waited)
-	}
+	s.noteWait(waited)
 	if errors.Is(err, errStalled) {
 		return ErrViewerSlow
 	}
@@ -302,22 +301,32 @@ func (s *Socket) writeFrame(b []byte, more bool) error {
 	return nil
 }
 
-// sendBuffer sends the buffer's data from start to end as one frame. The
-// header goes right in front of the data: one call and no copy.
-func (s *Socket) sendBuffer(buf *buffer, start, end int) error {
-	length := end - start
+// sendBuffer sends the first length bytes of the buffer's data as one frame. The
+// header goes right in front of them: one call and no copy.
+func (s *Socket) sendBuffer(buf *buffer, length int) error {
 	if length == 0 {
 		return nil
 	}
-	from := maxHeader + start - headerSize(length)
+	from := maxHeader - headerSize(length)
 	appendHeader(buf.room[from:from], opBinary, length)
 	s.beginWrite()
-	err := s.writeFrame(buf.room[from:maxHeader+end], false)
+	err := s.writeFrame(buf.room[from:maxHeader+length], false)
 	if ended := s.endWrite(); err == nil {
 		err = ended
 	}
 	return err
 }
+
+// noteWait notes how long a write waited for the viewer to take bytes.
+func (s *Socket) noteWait(d time.Duration) {
+	s.waited.Store(int64(d))
+	if d > 0 {
+		s.meter.WriteStalled(d)
+	}
+}
+
+// lastWait is how long the latest write waited.
+func (s *Socket) lastWait() time.Duration { return time.Duration(s.waited.Load()) }
 
 // Write sends p as one message.
 func (s *Socket) Write(p []byte) (int, error) {

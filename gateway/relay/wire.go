@@ -25,6 +25,9 @@ type wire struct {
 	write writeCall // owned by whoever holds the right to write
 	held  *buffer   // owned by the reader; the ordinary path's waiting buffer
 
+	filling  fillCall  // owned by the reader
+	draining drainCall // owned by whoever holds the right to write
+
 	mu           sync.Mutex
 	readDeadline time.Time // guarded by mu
 	woken        bool      // guarded by mu; reading is over
@@ -95,7 +98,8 @@ func (w *wire) receive(pool *bufferPool) (*buffer, int, error) {
 
 // tryRead reads what is there, and says whether the wait is over.
 func (w *wire) tryRead(fd uintptr) bool {
-	buf := w.read.pool.take()
+	c := &w.read
+	buf := c.pool.take()
 	for {
 		n, err := unix.Read(int(fd), buf.data())
 		switch {
@@ -105,10 +109,10 @@ func (w *wire) tryRead(fd uintptr) bool {
 			buf.release()
 			return false
 		case err != nil:
-			w.read.err = os.NewSyscallError("read", err)
+			c.err = os.NewSyscallError("read", err)
 			n = 0
 		}
-		w.read.buf, w.read.n = buf, n
+		c.buf, c.n = buf, n
 		return true
 	}
 }
