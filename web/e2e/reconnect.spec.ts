@@ -26,7 +26,7 @@ test('a broken connection is explained and comes back by itself', async ({
     await desktop.typeAndShow('clear; echo before the cut', BLOCK);
     const block = await desktop.waitForColour(BLOCK);
     await desktop.waitUntilStill();
-    const before = await desktop.fingerprint(block);
+    const before = await desktop.pixels(block);
 
     proxy.cut();
     await expect(page.getByRole('heading', { name: /Connection lost|Cannot reach/ })).toBeVisible();
@@ -34,7 +34,7 @@ test('a broken connection is explained and comes back by itself', async ({
     await expect(page.locator('canvas[data-frozen]')).toHaveCount(1); // the last picture stays
     proxy.mend();
     await desktop.waitUntilLive();
-    expect(await desktop.fingerprint(block)).toBe(before);
+    await desktop.waitForPixels(block, before);
 
     proxy.cut();
     await expect(page.getByRole('button', { name: 'Try now' })).toBeVisible();

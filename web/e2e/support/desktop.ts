@@ -82,7 +82,25 @@ export class Desktop {
     }, region);
   }
 
-  /** Where pixels of exactly this colour are: their number and the box around them. */
+  /** The bytes of a region: red, green, blue, alpha. */
+  pixels(region: Region): Promise<number[]> {
+    return this.page.evaluate(({ x, y, width, height }) => {
+      const canvas = document.querySelector<HTMLCanvasElement>('[data-phase] canvas:not([data-frozen])');
+      return [...(canvas?.getContext('2d')?.getImageData(x, y, width, height).data ?? [])];
+    }, region);
+  }
+
+  /** Waits until the region shows what it showed before. Pictures may come as JPEG, so that a little may differ. */
+  async waitForPixels(region: Region, before: readonly number[]): Promise<void> {
+    await expect
+      .poll(async () => difference(await this.pixels(region), before), {
+        message: 'the same picture as before',
+        timeout: 20_000,
+      })
+      .toBeLessThan(2);
+  }
+
+  /** Where pixels of this colour are: their number and the box around them. JPEG may be off by one or two. */
   find(colour: Colour): Promise<{ count: number; box: Region }> {
     return this.page.evaluate(({ red, green, blue }) => {
       const canvas = document.querySelector<HTMLCanvasElement>('[data-phase] canvas:not([data-frozen])');
@@ -90,9 +108,10 @@ export class Desktop {
       if (!canvas?.width) return nothing;
       const data = canvas.getContext('2d')?.getImageData(0, 0, canvas.width, canvas.height).data;
       if (!data) return nothing;
+      const off = (i: number, value: number) => Math.abs((data[i] ?? 0) - value) > 2;
       let [count, left, right, top, bottom] = [0, canvas.width, 0, canvas.height, 0];
       for (let i = 0; i < data.length; i += 4) {
-        if (data[i] !== red || data[i + 1] !== green || data[i + 2] !== blue) continue;
+        if (off(i, red) || off(i + 1, green) || off(i + 2, blue)) continue;
         const x = (i / 4) % canvas.width;
         const y = Math.floor(i / 4 / canvas.width);
         count++;
@@ -109,7 +128,7 @@ export class Desktop {
     }, colour);
   }
 
-  /** Waits for a block of exactly this colour and returns where it is. */
+  /** Waits for a block of this colour and returns where it is. */
   async waitForColour(colour: Colour): Promise<Region> {
     await expect
       .poll(async () => (await this.find(colour)).count, {
@@ -137,4 +156,10 @@ export class Desktop {
   async typeAndShow(command: string, { red, green, blue }: Colour): Promise<void> {
     await this.type(`${command} && printf '\\033[48;2;${red};${green};${blue}m          \\033[0m\\n'`);
   }
+}
+
+/** The mean difference of two pictures of one size, per byte; infinite for other sizes. */
+function difference(now: readonly number[], before: readonly number[]): number {
+  if (now.length !== before.length || now.length === 0) return Number.POSITIVE_INFINITY;
+  return now.reduce((sum, byte, i) => sum + Math.abs(byte - (before[i] ?? 0)), 0) / now.length;
 }

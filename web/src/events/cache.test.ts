@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { keys } from '../api/keys';
 import type { LiveEvent, Session, SessionPage } from '../api/types';
 import { aSession, owner } from '../testing/session';
-import { applyEvent, withSession } from './cache';
+import { applyEvent, put, withSession } from './cache';
 
 let client: QueryClient;
 
@@ -87,4 +87,24 @@ it('withSession replaces in place', () => {
     'new',
     'Terminal',
   ]);
+});
+
+describe('an answer', () => {
+  const later = '2026-11-23T10:00:05Z';
+
+  it('is written like an event', () => {
+    put(client, aSession({ name: 'renamed' }), owner.id);
+    expect(client.getQueryData<SessionPage>(keys.sessions('mine'))?.items[0]?.name).toBe('renamed');
+  });
+
+  it('does not bring back what an event has overtaken', () => {
+    applyEvent(
+      client,
+      event('session.updated', aSession({ state: 'stopped', stateChangedAt: later })),
+      owner.id,
+    );
+    put(client, aSession({ desiredState: 'stopped' }), owner.id);
+    expect(list('mine')).toEqual([]);
+    expect(client.getQueryData<Session>(keys.session('ses_1'))?.state).toBe('stopped');
+  });
 });

@@ -25,7 +25,7 @@ export function applyEvent(client: QueryClient, event: LiveEvent, userId: string
   const id = event.session?.id ?? event.subject;
   if (id === undefined) return undefined;
   const before = client.getQueryData<Session>(keys.session(id)) ?? known(client, id);
-  if (event.session) put(client, event.session, userId);
+  if (event.session) write(client, event.session, userId);
   else drop(client, id);
   if (event.type !== 'session.updated' || event.session?.state !== before?.state) {
     void client.invalidateQueries({ queryKey: keys.homes });
@@ -33,9 +33,20 @@ export function applyEvent(client: QueryClient, event: LiveEvent, userId: string
   return before;
 }
 
-/** Writes a session that we were just told, by an event or as an answer. */
+/**
+ * Writes a session that came as the answer to a request of ours, unless events have already told what became of it:
+ * an answer is written before what it causes, and may be read after.
+ */
 export function put(client: QueryClient, session: Session, userId: string): void {
-  client.setQueryData(keys.session(session.id), session);
+  const latest = client.getQueryData<Session>(keys.session(session.id)) ?? known(client, session.id);
+  if (latest && Date.parse(latest.stateChangedAt) > Date.parse(session.stateChangedAt)) return;
+  write(client, session, userId);
+}
+
+function write(client: QueryClient, session: Session, userId: string): void {
+  const queryKey = keys.session(session.id);
+  client.setQueryData(queryKey, session);
+  refetchIfUnderWay(client, queryKey);
   updateList(client, 'all', (list) => withSession(list, session));
   if (session.owner.id === userId) updateList(client, 'mine', (list) => withSession(list, session));
 }
@@ -54,7 +65,11 @@ function updateList(
 ): void {
   const queryKey = keys.sessions(scope);
   client.setQueryData<SessionPage>(queryKey, (page) => page && { ...page, items: change(page.items) });
-  // An answer that was already on its way may be older than this event.
+  refetchIfUnderWay(client, queryKey);
+}
+
+/** An answer that was already on its way may be older than what was just written. */
+function refetchIfUnderWay(client: QueryClient, queryKey: readonly unknown[]): void {
   if (client.isFetching({ queryKey }) > 0) void client.invalidateQueries({ queryKey });
 }
 

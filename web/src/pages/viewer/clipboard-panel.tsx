@@ -44,6 +44,7 @@ export function ClipboardPanel({ stream, sync }: { stream: StreamSession; sync: 
         <form
           onSubmit={(event) => {
             event.preventDefault();
+            if (text === '') return;
             sync.send(text);
             setText('');
             setSaid('Sent. Paste it inside the desktop.');
@@ -65,7 +66,6 @@ export function ClipboardPanel({ stream, sync }: { stream: StreamSession; sync: 
             sx={{ mt: 1 }}
             variant="outlined"
             startIcon={<SendHorizontal size={16} />}
-            disabled={text === ''}
           >
             Send
           </Button>
