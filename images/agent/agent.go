@@ -91,7 +91,9 @@ func (a *Agent) live(ctx context.Context) error {
 	// Viewers may come while the programs start: the one's time hides the other's.
 	a.control.tell(func(s *Status) { s.Phase = PhaseReady })
 	a.reached("ready", "")
-	keep(a.watchDisplay)
+	looks := time.NewTicker(healthEvery)
+	defer looks.Stop()
+	keep(func(ctx context.Context) error { return a.watchDisplay(ctx, looks.C) })
 	if err := a.startPrograms(keep); err != nil {
 		return err
 	}

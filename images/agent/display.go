@@ -18,13 +18,13 @@ import (
 const (
 	display = ":1" // of the desktop's own; its /tmp is private
 
-	displayLimit   = 20 * time.Second // Xvnc takes 0.1 s; a loaded machine far longer
-	handshakeLimit = 5 * time.Second
+	displayLimit = 20 * time.Second // Xvnc takes 0.1 s; a loaded machine far longer
 
 	// A display that stops answering (a wedged Xvnc, not a dead one) is noticed
-	// after healthEvery*maxMisses; each look costs Xvnc well under 1 ms.
-	healthEvery = 15 * time.Second
-	maxMisses   = 3
+	// after maxMisses looks; each costs Xvnc well under 1 ms.
+	healthEvery    = 15 * time.Second
+	handshakeLimit = 5 * time.Second
+	maxMisses      = 3
 
 	// maxCutText is what the gateway lets through of a clipboard.
 	maxCutText = 1 << 20
@@ -35,6 +35,10 @@ func (a *Agent) startDisplay(ctx context.Context) (*child, error) {
 	a.control.tell(func(s *Status) { s.Step = "Starting the display" })
 	if err := os.Remove(a.spec.RFBSocket); err != nil && !os.IsNotExist(err) {
 		return nil, fmt.Errorf("removing an old RFB socket: %w", err)
+	}
+	// Xvnc makes this folder only as root, or complains.
+	if err := os.Mkdir("/tmp/.X11-unix", 0o777); err == nil {
+		os.Chmod("/tmp/.X11-unix", 0o777|os.ModeSticky) // against the umask; ours, so it cannot fail
 	}
 	// Xvnc writes its display's number to this pipe once it takes clients.
 	read, write, err := os.Pipe()
@@ -78,7 +82,9 @@ func (a *Agent) startDisplay(ctx context.Context) (*child, error) {
 // port. (Less would count as an attack with Xvnc: it shuts out peers that
 // leave before they have authenticated.)
 func (a *Agent) handshake(ctx context.Context) error {
-	dialer := net.Dialer{Timeout: handshakeLimit}
+	ctx, cancel := context.WithTimeout(ctx, handshakeLimit)
+	defer cancel()
+	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "unix", a.spec.RFBSocket)
 	if err != nil {
 		return err
@@ -86,21 +92,20 @@ func (a *Agent) handshake(ctx context.Context) error {
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Now()) })
 	defer stop()
-	conn.SetDeadline(time.Now().Add(handshakeLimit))
-	_, err = rfb.ClientHandshake(conn, rfb.ClientConfig{})
+	if _, err = rfb.ClientHandshake(conn, rfb.ClientConfig{}); err != nil && ctx.Err() != nil {
+		return fmt.Errorf("%w: %w", ctx.Err(), err)
+	}
 	return err
 }
 
-// watchDisplay repeats the handshake until ctx ends or the display has missed
-// too many in a row.
-func (a *Agent) watchDisplay(ctx context.Context) error {
-	ticker := time.NewTicker(healthEvery)
-	defer ticker.Stop()
+// watchDisplay repeats the handshake at each tick until ctx ends or the display
+// has missed too many in a row.
+func (a *Agent) watchDisplay(ctx context.Context, tick <-chan time.Time) error {
 	for misses := 0; ; {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-ticker.C:
+		case <-tick:
 		}
 		err := a.handshake(ctx)
 		switch {

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	maxLog  = 1 << 20 // bytes of the log file; then it begins anew, keeping nothing old
+	maxLog  = 1 << 20 // bytes of the log file; then it begins anew with the last lines
 	logTail = 12      // lines kept for a failure's reason
 )
 
@@ -49,7 +49,8 @@ func (j *journal) Write(p []byte) (int, error) {
 	if j.size+int64(len(p)) > maxLog {
 		j.file.Truncate(0)
 		j.file.Seek(0, io.SeekStart)
-		j.size = 0
+		n, _ := j.file.WriteString(j.tail.text() + "\n") // so that whoever comes just now still reads of what has happened
+		j.size = int64(n)
 	}
 	n, _ := j.file.Write(p)
 	j.size += int64(n)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -72,7 +73,7 @@ func checkTools() error {
 }
 
 // dataDir is a folder that the desktops' users can pass through.
-func dataDir(t *testing.T) string {
+func dataDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "streamspace-process-")
 	if err != nil {
@@ -105,7 +106,7 @@ func options(dir string) Options {
 }
 
 // newUnwatched is a runtime that runs until stop, which sees that nothing is left.
-func newUnwatched(t *testing.T, o Options) (r *Runtime, stop func()) {
+func newUnwatched(t testing.TB, o Options) (r *Runtime, stop func()) {
 	t.Helper()
 	if o.Registerer == nil {
 		o.Registerer = prometheus.NewRegistry()
@@ -197,7 +198,7 @@ func (b *bed) awaitPhase(t *testing.T, session streamspace.SessionID, phase runt
 
 // eventually waits for a condition that only the outside world can tell, so it
 // looks again and again.
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -321,35 +322,32 @@ func processesOfUser(uid int) []string {
 	return found
 }
 
-// insideProcess returns the host's number of the desktop's process of that
-// name: what stands below its PID 1, at any depth.
+// inside returns the host's numbers of everything that stands below a process.
+func inside(number int) []int {
+	var found []int
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", number)) // a Go program starts others from any thread
+	for _, thread := range threads {
+		text, _ := os.ReadFile(thread) // gone: then it has no children
+		for _, field := range strings.Fields(string(text)) {
+			child, _ := strconv.Atoi(field) // the kernel writes numbers
+			found = append(append(found, child), inside(child)...)
+		}
+	}
+	return found
+}
+
+// insideProcess waits for a process of that name in the desktop.
 func insideProcess(t *testing.T, inner pid, name string) int {
 	t.Helper()
 	var found int
 	eventually(t, name+" runs", func() bool {
-		var search func(parent int) bool
-		search = func(parent int) bool {
-			text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", parent, parent))
-			threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", parent)) // a Go program starts from any thread
-			for _, thread := range threads {
-				more, _ := os.ReadFile(thread)
-				text = append(append(text, ' '), more...)
+		for _, number := range inside(inner.Number) {
+			if comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", number)); strings.TrimSpace(string(comm)) == name {
+				found = number
+				return true
 			}
-			for _, field := range strings.Fields(string(text)) {
-				var number int
-				fmt.Sscan(field, &number)
-				comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", number))
-				if strings.TrimSpace(string(comm)) == name {
-					found = number
-					return true
-				}
-				if search(number) {
-					return true
-				}
-			}
-			return false
 		}
-		return search(inner.Number)
+		return false
 	})
 	return found
 }

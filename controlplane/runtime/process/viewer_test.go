@@ -24,7 +24,7 @@ type viewer struct {
 }
 
 // open connects to the desktop's address and follows it until the test ends.
-func open(t *testing.T, address string) *viewer {
+func open(t testing.TB, address string) *viewer {
 	t.Helper()
 	conn, err := net.Dial("unix", strings.TrimPrefix(address, "unix:"))
 	if err != nil {
