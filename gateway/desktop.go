@@ -5,37 +5,50 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/streamspace/streamspace"
 	"github.com/streamspace/streamspace/broker"
 )
 
-// desktop is one session that has viewers here. Its goroutine holds the claim,
-// follows the route, and tells the broker who watches and that somebody does
-// something. It lives from the first viewer to the last.
+// desktop is one session that has viewers here. It holds the claim, follows the
+// route, and tells the broker who watches and that somebody does something. It
+// lives from the first viewer to the last.
+//
+// What it has to do are its chores: they are done one after the other by a
+// goroutine of the desktop that is there while there are any.
 type desktop struct {
 	gateway *Gateway              // immutable
 	session streamspace.SessionID // immutable
-	look    chan struct{}         // the route may have changed; capacity 1
-	touched chan struct{}         // somebody did something; capacity 1
-	done    chan struct{}         // closed when run has returned
+	todo    atomic.Uint32         // chores that wait to be done
+	done    chan struct{}         // closed when the desktop has ended
 
-	streams map[*stream]struct{} // guarded by gateway.mu
-	closing bool                 // guarded by gateway.mu; takes no more streams
+	streams []*stream // guarded by gateway.mu
+	closing bool      // guarded by gateway.mu; takes no more streams
 
 	mu        sync.Mutex
 	route     broker.Route // guarded by mu; valid if up
 	up        bool         // guarded by mu
 	lastTouch time.Time    // guarded by mu
 
-	// owned by run
+	// owned by work
 	claim   broker.Claim
 	claimed bool
-	wanted  time.Time // when the broker was last told that viewers wait
+	wanted  time.Time   // when the broker was last told that viewers wait
+	again   *time.Timer // tells to look again; nil when events do
 }
+
+// What a desktop can be told to do.
+const (
+	choreLook  uint32 = 1 << iota // the route or the viewers may have changed
+	choreTouch                    // somebody did something
+	choreKeep                     // prolong what runs out
+	choreBusy                     // none, but the mark that work runs, or never will again
+)
 
 const (
 	// wantEvery is how often a wait is told again: a want may be lost with the
@@ -53,20 +66,16 @@ func (g *Gateway) attach(s *stream) *desktop {
 		d := g.desktops[s.claims.Session]
 		if d == nil {
 			d = &desktop{
-				gateway: g, session: s.claims.Session, look: make(chan struct{}, 1), touched: make(chan struct{}, 1),
-				done: make(chan struct{}), streams: make(map[*stream]struct{}),
+				gateway: g, session: s.claims.Session,
+				done: make(chan struct{}),
 			}
 			g.desktops[d.session] = d
 			g.metrics.desktops.Inc()
-			g.group.Add(1) // the stream's own count keeps Wait from being over
-			ctx := g.ctx
-			go func() {
-				defer g.group.Done()
-				d.run(ctx)
-			}()
+			g.group.Add(1) // until giveUp; the stream's own count keeps Wait from being over
+			d.nudge()
 		}
 		if !d.closing {
-			d.streams[s] = struct{}{}
+			d.streams = append(d.streams, s)
 			g.mu.Unlock()
 			return d
 		}
@@ -78,41 +87,58 @@ func (g *Gateway) attach(s *stream) *desktop {
 // detach takes the stream off; with the last one the desktop ends.
 func (d *desktop) detach(s *stream) {
 	d.gateway.mu.Lock()
-	delete(d.streams, s)
+	d.streams = slices.DeleteFunc(d.streams, func(other *stream) bool { return other == s })
 	d.gateway.mu.Unlock()
 	d.nudge()
 }
 
-// nudge makes run look at everything again.
-func (d *desktop) nudge() {
-	select {
-	case d.look <- struct{}{}:
-	default: // it will look anyway
+// nudge makes run look at the route and the viewers again.
+func (d *desktop) nudge() { d.tell(choreLook) }
+
+// tell adds a chore, and starts work if it does not run.
+func (d *desktop) tell(chore uint32) {
+	if d.todo.Or(chore|choreBusy)&choreBusy == 0 {
+		go d.work() // giveUp, the last thing it does, is waited for
 	}
 }
 
-// run owns the desktop until its last stream has left. The end of ctx does not
-// end it, but the streams: they need it to the last.
-func (d *desktop) run(ctx context.Context) {
-	ctx = context.WithoutCancel(ctx)
-	defer close(d.done)
-	ticker := time.NewTicker(d.gateway.timing.Claim / 3)
-	defer ticker.Stop()
-	again := d.refresh(ctx)
-	for !d.retire() {
-		select {
-		case <-d.look:
-			again = d.refresh(ctx)
-		case <-again:
-			again = d.refresh(ctx)
-		case <-d.touched:
-			d.tellTouch(ctx)
-		case <-ticker.C:
-			d.keep(ctx)
-			again = d.refresh(ctx)
+// work does chores until there are none, or until the last stream has left: then
+// the desktop ends. The end of the gateway's context does not end it, but the
+// streams: they need it to the last.
+func (d *desktop) work() {
+	for {
+		if d.retire() {
+			d.giveUp(context.Background())
+			return // busy for ever
+		}
+		chores := d.todo.Swap(choreBusy) &^ choreBusy
+		if chores != 0 {
+			d.attend(context.Background(), chores)
+			continue
+		}
+		if d.todo.CompareAndSwap(choreBusy, 0) {
+			return
 		}
 	}
-	d.giveUp(ctx)
+}
+
+func (d *desktop) attend(ctx context.Context, chores uint32) {
+	if chores&choreTouch != 0 {
+		d.tellTouch(ctx)
+	}
+	if chores&choreKeep != 0 {
+		d.keep(ctx)
+	}
+	if chores&(choreLook|choreKeep) == 0 {
+		return
+	}
+	if d.again != nil {
+		d.again.Stop()
+		d.again = nil
+	}
+	if after := d.refresh(ctx); after > 0 {
+		d.again = time.AfterFunc(after, d.nudge)
+	}
 }
 
 // retire tells whether the last stream has left, and if so takes no more.
@@ -127,6 +153,9 @@ func (d *desktop) retire() bool {
 func (d *desktop) giveUp(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, brokerTimeout)
 	defer cancel()
+	if d.again != nil {
+		d.again.Stop()
+	}
 	if d.claimed {
 		if err := d.gateway.broker.Release(ctx, d.claim); err != nil {
 			d.warn("releasing the claim", "error", err)
@@ -136,11 +165,13 @@ func (d *desktop) giveUp(ctx context.Context) {
 	delete(d.gateway.desktops, d.session)
 	d.gateway.mu.Unlock()
 	d.gateway.metrics.desktops.Dec()
+	close(d.done)
+	d.gateway.group.Done()
 }
 
-// refresh brings what the streams see in line with the broker. The channel it
-// returns, if any, says when to look again without being told.
-func (d *desktop) refresh(ctx context.Context) (again <-chan time.Time) {
+// refresh brings what the streams see in line with the broker. It returns after
+// what time to look again without being told, zero for never.
+func (d *desktop) refresh(ctx context.Context) (again time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, brokerTimeout)
 	defer cancel()
 	route, err := d.gateway.broker.Route(ctx, d.session)
@@ -150,29 +181,29 @@ func (d *desktop) refresh(ctx context.Context) (again <-chan time.Time) {
 		return d.want(ctx)
 	case err != nil:
 		d.warn("reading the route", "error", err)
-		return time.After(time.Second) // a stream that runs goes on: the desktop is not what failed
+		return time.Second // a stream that runs goes on: the desktop is not what failed
 	}
 	if err := d.take(ctx); err != nil {
 		d.warn("claiming the desktop", "error", err)
 		d.endStreams(closing{streamspace.CodeUnavailable})
-		return time.After(time.Second)
+		return time.Second
 	}
 	d.wanted = time.Time{}
 	d.setRoute(route, true)
-	return nil
+	return 0
 }
 
 // want tells the control plane that viewers wait.
-func (d *desktop) want(ctx context.Context) <-chan time.Time {
+func (d *desktop) want(ctx context.Context) time.Duration {
 	if since := time.Since(d.wanted); since < wantEvery {
-		return time.After(wantEvery - since)
+		return wantEvery - since
 	}
 	if err := d.gateway.broker.Want(ctx, d.session); err != nil {
 		d.warn("asking for the desktop", "error", err)
-		return time.After(time.Second)
+		return time.Second
 	}
 	d.wanted = time.Now()
-	return time.After(wantEvery)
+	return wantEvery
 }
 
 // take claims the desktop, once.
@@ -245,12 +276,8 @@ func (d *desktop) touch() {
 		d.lastTouch = now
 	}
 	d.mu.Unlock()
-	if !due {
-		return
-	}
-	select {
-	case d.touched <- struct{}{}:
-	default: // one is on its way
+	if due {
+		d.tell(choreTouch)
 	}
 }
 
@@ -268,11 +295,7 @@ func (d *desktop) tellTouch(ctx context.Context) {
 func (d *desktop) open() []*stream {
 	d.gateway.mu.Lock()
 	defer d.gateway.mu.Unlock()
-	open := make([]*stream, 0, len(d.streams))
-	for s := range d.streams {
-		open = append(open, s)
-	}
-	return open
+	return slices.Clone(d.streams)
 }
 
 func (d *desktop) endStreams(cause closing) {

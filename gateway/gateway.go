@@ -7,10 +7,10 @@
 //
 // Ownership: each viewer has one goroutine that owns its stream from the
 // upgrade to the close, and a second one while pixels flow. Each session with
-// a viewer has one goroutine, its desktop, that owns everything the viewers
-// share: the claim, the route, presence and activity. A stream asks its
-// desktop for an upstream connection and gets one of its own today; where
-// viewers share one upstream, the desktop is who holds it.
+// a viewer has one desktop, which owns everything that its viewers share: the
+// claim, the route, presence and activity. Whatever viewers come to share
+// besides belongs there too, an upstream connection first of all; today each
+// stream opens one of its own.
 package gateway
 
 import (
@@ -145,7 +145,6 @@ type Gateway struct {
 
 	mu         sync.Mutex
 	phase      phase                              // guarded by mu
-	ctx        context.Context                    // guarded by mu; Run's
 	streams    map[*stream]struct{}               // guarded by mu
 	perSession map[streamspace.SessionID]int      // guarded by mu
 	perAddress map[netip.Prefix]int               // guarded by mu
@@ -226,17 +225,20 @@ func (g *Gateway) Run(ctx context.Context) error {
 		subscription.Close()
 		return errors.New("gateway ran already")
 	}
-	g.phase, g.ctx = phaseOpen, ctx
+	g.phase = phaseOpen
 	g.mu.Unlock()
 
 	var own sync.WaitGroup
 	own.Go(func() { g.watch(ctx, subscription) })
 	own.Go(func() { g.announce(ctx) })
+	over := make(chan struct{})
+	own.Go(func() { g.keepDesktops(over) })
 	<-ctx.Done()
 
 	g.setPhase(phaseOver)
 	g.endAll(closing{streamspace.CodeGatewayDraining})
 	g.waitStreams(g.timing.Relay.Linger + time.Second)
+	close(over)
 	own.Wait()
 	g.buffers.Close()
 	return nil
@@ -284,6 +286,25 @@ func (g *Gateway) announce(ctx context.Context) {
 			drained = nil // tell it at once, and only once
 		case <-ticker.C:
 		}
+	}
+}
+
+// keepDesktops tells every desktop when to prolong its claim and its viewers'
+// presence, until over. One ticker serves all.
+func (g *Gateway) keepDesktops(over <-chan struct{}) {
+	ticker := time.NewTicker(g.timing.Claim / 3)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-over:
+			return
+		case <-ticker.C:
+		}
+		g.mu.Lock()
+		for _, d := range g.desktops {
+			d.tell(choreKeep)
+		}
+		g.mu.Unlock()
 	}
 }
 

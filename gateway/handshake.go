@@ -35,7 +35,7 @@ func (s *stream) greet() error {
 // connect dials the route's address and does the gateway's part of the
 // desktop's handshake. The end of the stream ends it.
 func (s *stream) connect(route broker.Route) (conn net.Conn, init rfb.ServerInit, err error) {
-	ctx, cancel := context.WithTimeout(s.ctx, s.gateway.timing.Dial)
+	ctx, cancel := s.interruptible(s.gateway.timing.Dial)
 	defer cancel()
 	dialed, err := dial(ctx, route.Address)
 	if err != nil {
@@ -46,12 +46,14 @@ func (s *stream) connect(route broker.Route) (conn net.Conn, init rfb.ServerInit
 			dialed.Close()
 		}
 	}()
+	cancel() // the dial's time is over, the handshake has its own
+	ctx, cancel = s.interruptible(s.gateway.timing.Handshake)
+	defer cancel()
 	past := time.Unix(1, 0)
-	dialed.SetDeadline(time.Now().Add(s.gateway.timing.Handshake))
-	stop := context.AfterFunc(s.ctx, func() { dialed.SetDeadline(past) })
+	stop := context.AfterFunc(ctx, func() { dialed.SetDeadline(past) })
 	session, err := rfb.ClientHandshake(dialed, clientConfig(route))
 	if !stop() {
-		return nil, init, context.Cause(s.ctx)
+		return nil, init, fmt.Errorf("desktop's handshake: %w", context.Cause(ctx))
 	}
 	if err != nil {
 		var wrong *rfb.ProtocolError

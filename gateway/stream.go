@@ -28,14 +28,13 @@ type stream struct {
 
 	mu     sync.Mutex
 	socket *relay.Socket      // guarded by mu until open, then immutable
-	cancel context.CancelFunc // guarded by mu; ends what blocks outside the socket
+	cancel context.CancelFunc // guarded by mu; set while run blocks outside the socket
 	cause  error              // guarded by mu; why the stream shall end
 	epoch  uint64             // guarded by mu; of the desktop that it speaks with
 	dialed bool               // guarded by mu; epoch is set
 
-	ctx      context.Context // owned by run; done when the stream shall end
-	desktop  *desktop        // owned by run
-	upgraded time.Time       // owned by run
+	desktop  *desktop  // owned by run
+	upgraded time.Time // owned by run
 }
 
 func newStream(g *Gateway, claims ticket.Claims, remote netip.Addr, requestID string) *stream {
@@ -60,12 +59,28 @@ func (s *stream) viewer() broker.Viewer {
 func (s *stream) open(conn net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.socket = relay.NewSocket(conn, s.gateway.buffers, &s.gateway.timing.Relay, s.gateway.metrics)
 	s.upgraded = time.Now()
 	if s.cause != nil { // somebody ended it during the upgrade
 		s.socket.Interrupt(s.cause)
-		s.cancel()
+	}
+}
+
+// interruptible returns a context that ends when the stream shall end. An idle
+// stream holds none.
+func (s *stream) interruptible(timeout time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	s.mu.Lock()
+	s.cancel = cancel
+	if s.cause != nil {
+		cancel()
+	}
+	s.mu.Unlock()
+	return ctx, func() {
+		s.mu.Lock()
+		s.cancel = nil
+		s.mu.Unlock()
+		cancel()
 	}
 }
 
@@ -79,6 +94,8 @@ func (s *stream) end(cause closing) {
 	s.cause = cause
 	if s.socket != nil {
 		s.socket.Interrupt(cause)
+	}
+	if s.cancel != nil {
 		s.cancel()
 	}
 }
@@ -89,6 +106,8 @@ func (s *stream) kill() {
 	defer s.mu.Unlock()
 	if s.socket != nil {
 		s.socket.Kill()
+	}
+	if s.cancel != nil {
 		s.cancel()
 	}
 }
@@ -109,9 +128,26 @@ func (s *stream) routeChanged(epoch uint64, up bool) {
 
 // run is the stream's goroutine, from the upgrade to the close.
 func (s *stream) run() {
-	defer s.cancel()
-	s.join()
+	aside(s.join)
 	err := s.serve()
+	aside(func() { s.finish(err) })
+}
+
+// aside runs f on a stack of its own and waits for it. A goroutine's stack
+// grows with what it calls and shrinks only much later: one that lives for hours
+// and mostly waits leaves the deep calls to others, so that thousands of
+// them stay small.
+func aside(f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	<-done
+}
+
+// finish tells the viewer, the broker and the log why the stream ended.
+func (s *stream) finish(err error) {
 	code := codeOf(err)
 	if code == streamspace.CodeDesktopGone {
 		// A desktop that somebody stopped is gone too: the revocation knows why.
@@ -152,19 +188,14 @@ func (s *stream) leave() {
 
 // serve takes the stream through its parts and returns why it ended.
 func (s *stream) serve() error {
-	if err := s.greet(); err != nil {
-		return err
+	conn, init, err := s.begin()
+	if s.desktop != nil {
+		defer s.desktop.detach(s)
 	}
-	s.desktop = s.gateway.attach(s)
-	defer s.desktop.detach(s)
-	conn, init, err := s.upstream()
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	if _, err := s.socket.Write(rfb.AppendServerInit(nil, init)); err != nil {
-		return err
-	}
 	return relay.Run(s.socket, conn, init, relay.Options{
 		Policy: relay.Policy{
 			Control:      s.claims.Allows(streamspace.PermissionControl),
@@ -175,6 +206,23 @@ func (s *stream) serve() error {
 		Timing:   &s.gateway.timing.Relay,
 		Observer: &observer{metrics: s.gateway.metrics, stream: s},
 	})
+}
+
+// begin does what comes before the relay.
+func (s *stream) begin() (conn net.Conn, init rfb.ServerInit, err error) {
+	aside(func() {
+		if err = s.greet(); err != nil {
+			return
+		}
+		s.desktop = s.gateway.attach(s)
+		if conn, init, err = s.upstream(); err != nil {
+			return
+		}
+		if _, err = s.socket.Write(rfb.AppendServerInit(nil, init)); err != nil {
+			conn.Close()
+		}
+	})
+	return conn, init, err
 }
 
 // patience with a published desktop that does not answer: it may have just

@@ -71,15 +71,15 @@ type frameReader struct {
 	inMessage bool   // a data message awaits its continuation
 	message   uint64 // payload bytes of the message so far
 
-	control    [maxControl]byte // of the control frame being read
-	controlLen uint8
-	pinged     [maxControl]byte // payload of the latest whole ping
+	control []byte // payload of the control frame being read; no more than maxControl
+	pinged  []byte // payload of the latest whole ping; browsers send none
 }
 
 // controls is what came between the data of one feed: of several pings or
 // pongs, the latest counts (section 5.5.3 allows it).
 type controls struct {
-	ping   []byte // payload; nil if there was none
+	pinged bool   // a ping came
+	ping   []byte // its payload
 	ponged bool   // a pong came
 	pong   uint64 // its payload, if it is one of ours: eight bytes
 	closed bool   // a close frame came: nothing after it counts
@@ -110,7 +110,7 @@ func (r *frameReader) feed(b []byte) (payload []byte, seen controls, err error) 
 		chunk := b[in : in+n]
 		r.mask = unmask(chunk, r.mask)
 		if r.op >= opClose {
-			r.controlLen += uint8(copy(r.control[r.controlLen:], chunk))
+			r.control = append(r.control, chunk...)
 		} else {
 			out += copy(b[out:], chunk) // a move to the left: out never passes in
 		}
@@ -195,7 +195,7 @@ func (r *frameReader) beginFrame() error {
 		if !final || length > maxControl {
 			return fmt.Errorf("%w: control frame of %d bytes, final %t", errFrame, length, final)
 		}
-		r.controlLen = 0
+		r.control = r.control[:0]
 	default: // text carries no RFB
 		return fmt.Errorf("%w: opcode %#x", errFrame, r.op)
 	}
@@ -206,10 +206,11 @@ func (r *frameReader) beginFrame() error {
 func (r *frameReader) endFrame(seen *controls) error {
 	r.inFrame, r.headerLen = false, 0
 	seen.frames++
-	payload := r.control[:r.controlLen]
+	payload := r.control
 	switch r.op {
 	case opPing:
-		seen.ping = r.pinged[:copy(r.pinged[:], payload)]
+		r.pinged = append(r.pinged[:0], payload...)
+		seen.pinged, seen.ping = true, r.pinged
 	case opPong:
 		seen.ponged, seen.pong = true, 0
 		if len(payload) == 8 {

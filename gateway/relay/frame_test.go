@@ -41,7 +41,7 @@ func feedPieces(r *frameReader, b []byte, random *rand.Rand) (payload []byte, al
 		}
 		payload = append(payload, part...)
 		all.frames += seen.frames
-		if seen.ping != nil {
+		if seen.pinged {
 			all.ping = slices.Clone(seen.ping)
 		}
 		if seen.ponged {

@@ -191,7 +191,7 @@ func (s *Socket) digest(b []byte, take func([]byte) error) (took bool, err error
 	if seen.ponged && seen.pong != 0 && int64(seen.pong) == s.stamp.Swap(0) {
 		s.meter.RoundTrip(time.Duration(s.heard.UnixNano() - int64(seen.pong)))
 	}
-	if seen.ping != nil {
+	if seen.pinged {
 		s.queuePong(seen.ping)
 	}
 	if len(payload) > 0 {

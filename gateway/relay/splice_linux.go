@@ -169,10 +169,10 @@ type fillCall struct {
 // gives back or discards. A nil duct without an error says that there is none
 // to be had.
 func (w *wire) fill(pool *ductPool) (*duct, int, error) {
-	c := &w.filling
-	if c.fn == nil {
-		c.fn = w.tryFill
+	if w.filling == nil {
+		w.filling = &fillCall{fn: w.tryFill}
 	}
+	c := w.filling
 	c.pool, c.duct, c.n, c.err = pool, nil, 0, nil
 	if err := w.raw.Read(c.fn); err != nil {
 		return nil, 0, err
@@ -181,7 +181,7 @@ func (w *wire) fill(pool *ductPool) (*duct, int, error) {
 }
 
 func (w *wire) tryFill(fd uintptr) bool {
-	c := &w.filling
+	c := w.filling
 	d := c.pool.take()
 	if d == nil {
 		return true
@@ -217,8 +217,8 @@ type drainCall struct {
 
 // drain writes the next n bytes of the duct's data to the socket, like send.
 func (w *wire) drain(d *duct, n int, stall time.Duration) (waited time.Duration, err error) {
-	if w.draining.fn == nil {
-		w.draining.fn = w.tryDrain
+	if w.draining == nil {
+		w.draining = &drainCall{fn: w.tryDrain}
 	}
 	w.draining.duct, w.draining.left = d, n
 	c := &w.write
@@ -228,7 +228,7 @@ func (w *wire) drain(d *duct, n int, stall time.Duration) (waited time.Duration,
 }
 
 func (w *wire) tryDrain(fd uintptr) bool {
-	c, d := &w.write, &w.draining
+	c, d := &w.write, w.draining
 	for d.left > 0 {
 		n, err := unix.Splice(d.duct.data[0], nil, int(fd), nil, d.left, unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
 		switch {

@@ -25,8 +25,8 @@ type wire struct {
 	write writeCall // owned by whoever holds the right to write
 	held  *buffer   // owned by the reader; the ordinary path's waiting buffer
 
-	filling  fillCall  // owned by the reader
-	draining drainCall // owned by whoever holds the right to write
+	filling  *fillCall  // owned by the reader; made when it is needed
+	draining *drainCall // owned by whoever holds the right to write; likewise
 
 	mu           sync.Mutex
 	readDeadline time.Time // guarded by mu
