@@ -1,4 +1,4 @@
-import { Box, Button, Chip, Popover, Stack, Typography } from '@mui/material';
+import { Box, Button, Chip, Stack, Typography } from '@mui/material';
 import { RotateCw } from 'lucide-react';
 import { useState } from 'react';
 import { qualityOf } from '../../stream/latency';
@@ -6,6 +6,8 @@ import type { LatencyQuality } from '../../stream/latency';
 import type { StreamSession, StreamState, StreamStats } from '../../stream/session';
 import { Spoken } from '../../ui/spoken';
 import { Dot } from '../../ui/state-chip';
+import { openerOf, ToolPopover } from './tool-popover';
+import type { Opener } from './tool-popover';
 import { useStore } from './use-stream';
 
 const WORDS: Record<LatencyQuality, { label: string; color: 'success' | 'info' | 'warning' | 'error' }> = {
@@ -38,7 +40,8 @@ export function statusOf(state: StreamState, stats: StreamStats) {
 export function StatusChip({ stream }: { stream: StreamSession }) {
   const state = useStore(stream.state);
   const stats = useStore(stream.stats);
-  const [anchor, setAnchor] = useState<HTMLElement | null>(null);
+  const [opener, setOpener] = useState<Opener | null>(null);
+  const [open, setOpen] = useState(false);
   const status = statusOf(state, stats);
   const round = stats.latency === null ? null : `${Math.max(1, Math.round(stats.latency))} ms`;
   return (
@@ -61,25 +64,21 @@ export function StatusChip({ stream }: { stream: StreamSession }) {
         }
         aria-label={`Connection: ${status.label}${round ? `, ${round}` : ''}`}
         aria-haspopup="dialog"
-        onClick={(event) => setAnchor(event.currentTarget)}
+        onClick={(event) => {
+          setOpener(openerOf(event));
+          setOpen(true);
+        }}
         sx={{ '& .MuiChip-icon': { ml: 1 } }}
       />
       <Spoken live>{state.phase === 'connected' ? 'Connected to the desktop' : status.label}</Spoken>
-      <Popover
-        open={anchor !== null}
-        anchorEl={anchor}
-        onClose={() => setAnchor(null)}
-        anchorOrigin={{ vertical: 'bottom', horizontal: 'center' }}
-        transformOrigin={{ vertical: 'top', horizontal: 'center' }}
-        slotProps={{
-          paper: {
-            role: 'dialog',
-            'aria-label': 'Connection',
-            sx: { p: 2, width: 320, borderRadius: '16px' },
-          },
-        }}
+      <ToolPopover
+        open={open}
+        opener={opener}
+        label="Connection"
+        stream={stream}
+        onClose={() => setOpen(false)}
       >
-        <Stack spacing={1.5}>
+        <Stack spacing={1.5} sx={{ p: 2, width: 320, maxWidth: '100%' }}>
           <Figure name="Round trip" value={round ?? 'not measured'} />
           <Figure name="Receiving" value={`${bytes(stats.bytesPerSecond)}/s`} />
           <Typography variant="body2" color="textSecondary">
@@ -91,14 +90,14 @@ export function StatusChip({ stream }: { stream: StreamSession }) {
             variant="outlined"
             startIcon={<RotateCw size={16} />}
             onClick={() => {
-              setAnchor(null);
+              setOpen(false);
               stream.reconnect();
             }}
           >
             Connect anew
           </Button>
         </Stack>
-      </Popover>
+      </ToolPopover>
     </>
   );
 }

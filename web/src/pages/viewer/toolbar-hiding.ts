@@ -7,7 +7,7 @@ export const HIDE_AFTER = 3_000;
 /** How near to the upper edge the pointer calls the toolbar, in pixels. */
 const NEAR = 8;
 
-/** Hides the toolbar while `may` holds and nobody points at it, touches it or has the focus in it. */
+/** Hides the toolbar while `may` holds and nobody points at it, has the focus in it or one of its panels open. */
 export function useToolbarHiding(may: boolean, frame: RefObject<HTMLElement | null>) {
   const [hidden, setHidden] = useState(false);
   const [needed, setNeeded] = useState(0);
@@ -20,7 +20,9 @@ export function useToolbarHiding(may: boolean, frame: RefObject<HTMLElement | nu
     if (!may) return;
     const timer = setTimeout(() => {
       const bar = frame.current?.querySelector('[role="toolbar"]');
-      if (bar?.contains(document.activeElement) || bar?.matches(':hover')) setNeeded((count) => count + 1);
+      const panel = document.querySelector('[role="dialog"], [role="menu"]');
+      if (panel || bar?.contains(document.activeElement) || bar?.matches(':hover'))
+        setNeeded((count) => count + 1);
       else setHidden(true);
     }, HIDE_AFTER);
     return () => clearTimeout(timer);

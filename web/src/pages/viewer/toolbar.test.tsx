@@ -54,7 +54,6 @@ function renderToolbar(permissions: readonly Permission[], more: { onTakeControl
         actions={actions}
         hidden={false}
         onReveal={() => undefined}
-        onBusy={() => undefined}
         fullscreen={false}
         onFullscreen={() => undefined}
         onTouchKeyboard={() => undefined}

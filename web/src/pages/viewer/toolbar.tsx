@@ -1,4 +1,4 @@
-import { Badge, Divider, IconButton, Paper, Popover, Tooltip, Typography } from '@mui/material';
+import { Badge, Divider, IconButton, Paper, Tooltip, Typography } from '@mui/material';
 import {
   ArrowLeft,
   ChevronDown,
@@ -21,6 +21,8 @@ import { ClipboardPanel } from './clipboard-panel';
 import { DisplayPanel } from './display-panel';
 import { KeysPanel } from './keys-panel';
 import { StatusChip } from './status-chip';
+import { openerOf, ToolPopover } from './tool-popover';
+import type { Opener } from './tool-popover';
 import { useStore } from './use-stream';
 
 type Panel = 'keys' | 'clipboard' | 'display';
@@ -35,8 +37,6 @@ export interface ToolbarProps {
   /** Out of the way; it comes back on touch, focus and when the pointer nears. */
   hidden: boolean;
   onReveal: () => void;
-  /** Whether a panel is open: then the toolbar must stay. */
-  onBusy: (busy: boolean) => void;
   fullscreen: boolean;
   onFullscreen: () => void;
   onTouchKeyboard: () => void;
@@ -45,15 +45,14 @@ export interface ToolbarProps {
 }
 
 export function Toolbar(props: ToolbarProps) {
-  const { session, stream, sync, hidden, onReveal, onBusy } = props;
+  const { session, stream, sync, hidden, onReveal } = props;
   const state = useStore(stream.state);
   const waiting = useStore(sync.waiting);
-  const [panel, setPanel] = useState<{ name: Panel; anchor: HTMLElement } | null>(null);
+  const [panel, setPanel] = useState<{ name: Panel; opener: Opener; open: boolean } | null>(null);
   const bar = useRef<HTMLDivElement>(null);
   const control = state.permissions.has('control');
   const show = (name: Panel) => (event: React.MouseEvent<HTMLElement>) => {
-    setPanel({ name, anchor: event.currentTarget });
-    onBusy(true);
+    setPanel({ name, opener: openerOf(event), open: true });
   };
   return (
     <>
@@ -148,28 +147,17 @@ export function Toolbar(props: ToolbarProps) {
         <SessionMenu session={session} actions={props.actions} />
       </Paper>
       <Handle visible={hidden} onReveal={onReveal} />
-      <Popover
-        open={panel !== null}
-        anchorEl={panel?.anchor}
-        onClose={() => {
-          setPanel(null);
-          onBusy(false);
-          stream.focus();
-        }}
-        anchorOrigin={{ vertical: 'bottom', horizontal: 'center' }}
-        transformOrigin={{ vertical: 'top', horizontal: 'center' }}
-        slotProps={{
-          paper: {
-            role: 'dialog',
-            'aria-label': panel ? PANEL_NAMES[panel.name] : undefined,
-            sx: { mt: 1, borderRadius: '16px', maxWidth: 'calc(100vw - 16px)' },
-          },
-        }}
+      <ToolPopover
+        open={panel?.open ?? false}
+        opener={panel?.opener ?? null}
+        label={panel ? PANEL_NAMES[panel.name] : ''}
+        stream={stream}
+        onClose={() => setPanel((current) => current && { ...current, open: false })}
       >
         {panel?.name === 'keys' && <KeysPanel stream={stream} />}
         {panel?.name === 'clipboard' && <ClipboardPanel stream={stream} sync={sync} />}
         {panel?.name === 'display' && <DisplayPanel settings={props.settings} configure={props.configure} />}
-      </Popover>
+      </ToolPopover>
     </>
   );
 }

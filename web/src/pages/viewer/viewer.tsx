@@ -27,8 +27,7 @@ export function Viewer({ session }: { session: Session }) {
   const stage = useRef<HTMLDivElement>(null);
   const frame = useRef<HTMLDivElement>(null);
   const keyboard = useRef<HTMLTextAreaElement>(null);
-  const [busy, setBusy] = useState(false);
-  const { hidden, reveal } = useToolbarHiding(phase === 'connected' && !busy, frame);
+  const { hidden, reveal } = useToolbarHiding(phase === 'connected', frame);
   const { fullscreen, toggle } = useFullscreen();
 
   const ready = openable(session.state);
@@ -56,7 +55,6 @@ export function Viewer({ session }: { session: Session }) {
         actions={actions}
         hidden={hidden}
         onReveal={reveal}
-        onBusy={setBusy}
         fullscreen={fullscreen}
         onFullscreen={toggle}
         onTouchKeyboard={() => keyboard.current?.focus()}
