@@ -28,7 +28,7 @@ var builtin embed.FS
 // picture for each.
 var Icons = []string{
 	"brush", "calculate", "code", "description", "desktop_windows", "draw", "edit_note", "folder", "language",
-	"movie", "music_note", "picture_as_pdf", "public", "science", "school", "storage", "table_chart", "terminal",
+	"movie", "music_note", "picture_as_pdf", "public", "school", "science", "storage", "table_chart", "terminal",
 }
 
 // Bounds of a template; whoever writes one by hand is told when it is outside.

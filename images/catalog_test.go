@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,6 +28,7 @@ func TestBuiltInCatalog(t *testing.T) {
 
 // The packages are what people are told to install, so they must exist.
 func TestPackagesAreInDebian(t *testing.T) {
+	t.Parallel()
 	if out, err := exec.Command("apt-cache", "show", "xterm").Output(); err != nil || len(out) == 0 {
 		t.Skip("this machine has no Debian package lists")
 	}
@@ -34,12 +36,25 @@ func TestPackagesAreInDebian(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	args := []string{"show", "--no-all-versions"}
+	for _, template := range c.List() {
+		args = append(args, template.Packages...)
+	}
+	out, _ := exec.Command("apt-cache", args...).Output() // it fails when one is missing, and shows the others
 	for _, template := range c.List() {
 		for _, name := range template.Packages {
-			if out, err := exec.Command("apt-cache", "show", name).CombinedOutput(); err != nil {
-				t.Errorf("%s: package %s: %s", template.Name, name, out)
+			if !strings.Contains("\n"+string(out), "\nPackage: "+name+"\n") {
+				t.Errorf("%s: there is no package %s", template.Name, name)
 			}
 		}
+	}
+}
+
+// Sorted and none twice, so that the web UI's list is easily held against it.
+func TestIconsAreSorted(t *testing.T) {
+	t.Parallel()
+	if !slices.IsSorted(Icons) || len(slices.Compact(slices.Clone(Icons))) != len(Icons) {
+		t.Errorf("%v", Icons)
 	}
 }
 

@@ -1,12 +1,16 @@
 package process
 
 import (
+	"context"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
 
 	"github.com/streamspace/streamspace"
@@ -68,6 +72,86 @@ func TestDesktopsAreFoundAgain(t *testing.T) {
 		t.Error("the old desktop, or its network, lives on")
 	}
 	second.stop()
+}
+
+// doomedEnv has the test binary be a server in the folder that it names.
+const doomedEnv = "STREAMSPACE_TEST_DOOMED"
+
+// serveUntilKilled runs one desktop, tells when it is ready, and never ends.
+func serveUntilKilled(data string) int {
+	o := options(data)
+	o.AgentPath = filepath.Join(data, "streamspace-agent")
+	o.Registerer = prometheus.NewRegistry()
+	r, err := New(o)
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	observations := r.Watch(context.Background())
+	d := shell("")
+	d.Template.Network = streamspace.NetworkInternet
+	if err := r.Apply(context.Background(), d); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	for o := range observations {
+		if o.Phase == runtime.PhaseReady || o.Phase == runtime.PhaseFailed {
+			fmt.Println(o.Phase, o.Session, o.Address, o.Reason)
+		}
+	}
+	return 0
+}
+
+// The real thing: the server is killed, and a new one starts.
+func TestDesktopsSurviveAKilledServer(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	agent, err := os.ReadFile(agentBinary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "streamspace-agent"), agent, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	server := exec.Command(os.Args[0])
+	server.Env = append(os.Environ(), doomedEnv+"="+dir)
+	out, err := server.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var phase runtime.Phase
+	var session streamspace.SessionID
+	var address string
+	_, scanned := fmt.Fscan(out, &phase, &session, &address)
+	if err := server.Process.Kill(); err != nil {
+		t.Error(err)
+	}
+	server.Wait()
+	if scanned != nil || phase != runtime.PhaseReady {
+		t.Fatalf("the server said %s %s %s: %v", phase, session, address, scanned)
+	}
+
+	b := newBed(t, options(dir))
+	if found := b.awaitPhase(t, session, runtime.PhaseReady); found.Address != address {
+		t.Errorf("found at %s, was at %s", found.Address, address)
+	}
+	open(t, address)
+	before := b.running(t, session)
+	if err := b.Delete(t.Context(), session); err != nil {
+		t.Fatal(err)
+	}
+	b.awaitPhase(t, session, runtime.PhaseGone)
+	for _, p := range []pid{before.Outer, before.Inner, before.Network} {
+		if p.alive() {
+			t.Errorf("process %d is left", p.Number)
+		}
+	}
+	if b.slirp != "" && before.Network.Number == 0 {
+		t.Error("it had no network")
+	}
 }
 
 // A desktop that nobody wants any more is ended by the next server's Delete.
