@@ -40,6 +40,7 @@ export function applyEvent(client: QueryClient, event: LiveEvent, userId: string
 export function put(client: QueryClient, session: Session, userId: string): void {
   const latest = client.getQueryData<Session>(keys.session(session.id)) ?? known(client, session.id);
   if (latest && Date.parse(latest.stateChangedAt) > Date.parse(session.stateChangedAt)) return;
+  if (!latest && session.desiredState === 'stopped') return; // it has ended in the meantime, and is forgotten
   write(client, session, userId);
 }
 
