@@ -105,6 +105,7 @@ test.describe('a terminal', () => {
     await page.getByLabel('To the desktop').fill('by hand');
     await page.getByRole('button', { name: 'Send' }).click();
     await page.keyboard.press('Escape');
+    await expect(page.locator('[data-phase] canvas')).toBeFocused(); // and one goes on typing where one was
     await desktop.typeAndShow('[ "$(xclip -o -selection clipboard)" = "by hand" ]', YES);
     await desktop.waitForColour(YES);
 

@@ -34,6 +34,7 @@ export function ToolPopover({ open, opener, label, stream, onClose, children }: 
       anchorEl={opener?.element}
       onClose={onClose}
       disableRestoreFocus={!byKeyboard}
+      transitionDuration={100} // in milliseconds; what is typed meanwhile is lost
       anchorOrigin={{ vertical: 'bottom', horizontal: 'center' }}
       transformOrigin={{ vertical: 'top', horizontal: 'center' }}
       slotProps={{
