@@ -240,7 +240,6 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.waitStreams(g.timing.Relay.Linger + time.Second)
 	close(over)
 	own.Wait()
-	g.buffers.Close()
 	return nil
 }
 

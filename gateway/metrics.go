@@ -20,7 +20,6 @@ type metrics struct {
 	filtered  *prometheus.CounterVec // by kind of message, direction
 	updates   prometheus.Counter
 	rects     prometheus.Counter
-	spliced   prometheus.Counter
 	stalled   prometheus.Counter
 	pings     prometheus.Counter
 	rtt       prometheus.Histogram
@@ -69,7 +68,6 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 		filtered:  vector("filtered_total", "RFB messages withheld because the ticket does not allow them, by kind; encodings taken out of SetEncodings count as kind encoding.", "kind", "direction"),
 		updates:   counter("updates_total", "Framebuffer updates relayed."),
 		rects:     counter("rectangles_total", "Rectangles in framebuffer updates relayed."),
-		spliced:   counter("spliced_bytes_total", "Bytes that went from socket to socket inside the kernel."),
 		stalled:   counter("write_stall_seconds_total", "Time that data waited for a viewer's full socket."),
 		pings:     counter("pings_total", "WebSocket pings sent."),
 		rtt:       histogram("rtt_seconds", "Round trip of a WebSocket ping.", latencyBuckets),
@@ -78,7 +76,7 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 		firstByte: histogram("first_update_seconds", "Time from the upgrade to the first bytes of a framebuffer.", waitBuckets),
 	}
 	for _, collector := range []prometheus.Collector{
-		m.viewers, m.desktops, m.admitted, m.refused, m.closed, bytes, m.filtered, m.updates, m.rects, m.spliced,
+		m.viewers, m.desktops, m.admitted, m.refused, m.closed, bytes, m.filtered, m.updates, m.rects,
 		m.stalled, m.pings, m.rtt, m.wait, m.dial, m.firstByte,
 	} {
 		if err := registerer.Register(collector); err != nil {

@@ -16,7 +16,6 @@ type observer struct {
 var _ relay.Observer = (*observer)(nil)
 
 func (o *observer) Moved(to relay.Direction, bytes int) { o.bytes[to].Add(float64(bytes)) }
-func (o *observer) Spliced(bytes int)                   { o.spliced.Add(float64(bytes)) }
 
 func (o *observer) Updated(updates, rectangles int) {
 	o.updates.Add(float64(updates))

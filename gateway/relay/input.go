@@ -171,7 +171,7 @@ func (in *input) send(b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
-	_, err := in.desktop.send(b, in.timing.DesktopStall, false)
+	_, err := in.desktop.send(b, in.timing.DesktopStall)
 	if errors.Is(err, errStalled) {
 		return fmt.Errorf("%w: it does not read", ErrDesktopStalled)
 	}

@@ -18,24 +18,13 @@ type output struct {
 
 	pool           *bufferPool // for the next read
 	updates, rects int         // since the last report
-
-	direct bool // both ends are sockets
-	bulk   bool // the next bytes are spliced
-	steps  int  // of the walker, since the last look
 }
 
 // output relays until the desktop or the viewer ends.
 func (r *relay) output() error {
-	o := &output{relay: r, direct: r.canSplice(), pool: &r.viewer.buffers.small}
+	o := &output{relay: r, pool: &r.viewer.buffers.small}
 	for {
-		var err error
-		switch {
-		case o.bulk:
-			err = o.spliced()
-		default:
-			err = o.once()
-		}
-		if err != nil {
+		if err := o.once(); err != nil {
 			return o.ended(err)
 		}
 	}
@@ -60,27 +49,33 @@ func (o *output) once() error {
 		return err
 	}
 	o.heard.Store(time.Now().UnixNano())
-	o.steps = 0
 	err = o.pass(buf, n)
 	buf.release()
 	o.adapt(n)
 	return err
 }
 
+const (
+	// fullSpeed is how much must come at once for a stream to count as being at
+	// full speed.
+	fullSpeed = 128 << 10
+	// promptly is how long a viewer may take for what is sent at once, so that
+	// as much or more is sent the next time.
+	promptly = 20 * time.Millisecond
+)
+
 // adapt chooses how the next bytes are read, after n came at once: a desktop
 // that fills its buffer has more to say. A viewer that does not take it promptly
 // gets small pieces: what waits here for its socket is stale when it arrives.
 func (o *output) adapt(n int) {
 	buffers := o.viewer.buffers
-	o.bulk = false
 	switch {
 	case n < smallBuffer || o.viewer.lastWait() > promptly:
 		o.pool = &buffers.small
-	case n < bulkEnter:
+	case n < fullSpeed:
 		o.pool = &buffers.large
 	default:
 		o.pool = &buffers.huge
-		o.bulk = o.direct && n >= o.steps*bulkBody
 	}
 }
 
@@ -112,7 +107,6 @@ func (o *output) filter(b []byte) (kept int, err error) {
 	from := 0 // where the message that is being decided on starts in b
 	for in := 0; in < len(b); {
 		n, event, err := o.walker.Next(b[in:])
-		o.steps++
 		if err != nil {
 			return kept, err
 		}
@@ -123,7 +117,9 @@ func (o *output) filter(b []byte) (kept int, err error) {
 		}
 		chunk := b[in : in+n]
 		in += n
-		o.count(event)
+		if event.Has(rfb.EventRect) {
+			o.rects++
+		}
 		if o.deciding && event.Has(o.decideAt) {
 			if err := o.decide(); err != nil {
 				return kept, err
@@ -142,12 +138,6 @@ func (o *output) filter(b []byte) (kept int, err error) {
 		o.held = append(o.held, b[from:]...)
 	}
 	return kept, nil
-}
-
-func (o *output) count(event rfb.Event) {
-	if event.Has(rfb.EventRect) {
-		o.rects++
-	}
 }
 
 // begin looks at a message of which only the type is known.

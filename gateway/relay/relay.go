@@ -35,7 +35,6 @@ const (
 // goroutines, and must not block.
 type Observer interface {
 	Moved(to Direction, bytes int)      // bytes of RFB
-	Spliced(bytes int)                  // of those, without leaving the kernel
 	Updated(updates, rectangles int)    // framebuffer updates that began
 	Withheld(kind string, to Direction) // a message, or an encoding, that the policy does not allow
 	Input()                             // a person did something: a key, a pointer, a clipboard

@@ -267,7 +267,7 @@ func (s *Socket) writeControls() error {
 		s.ping = false
 	}
 	s.controlMu.Unlock()
-	return s.writeFrame(b, false)
+	return s.writeFrame(b)
 }
 
 // beginWrite takes the right to write, endWrite gives it back after it has
@@ -279,9 +279,8 @@ func (s *Socket) endWrite() error {
 	return s.flushControls()
 }
 
-// writeFrame writes whole frames, or with more the beginning of one. It needs
-// the right to write.
-func (s *Socket) writeFrame(b []byte, more bool) error {
+// writeFrame writes whole frames. It needs the right to write.
+func (s *Socket) writeFrame(b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
@@ -289,7 +288,7 @@ func (s *Socket) writeFrame(b []byte, more bool) error {
 		return fmt.Errorf("%w: in the middle of a frame", ErrViewerGone)
 	}
 	s.broken = true
-	waited, err := s.wire.send(b, s.timing.WriteStall, more)
+	waited, err := s.wire.send(b, s.timing.WriteStall)
 	s.noteWait(waited)
 	if errors.Is(err, errStalled) {
 		return ErrViewerSlow
@@ -297,7 +296,7 @@ func (s *Socket) writeFrame(b []byte, more bool) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrViewerGone, err)
 	}
-	s.broken = more
+	s.broken = false
 	return nil
 }
 
@@ -310,7 +309,7 @@ func (s *Socket) sendBuffer(buf *buffer, length int) error {
 	from := maxHeader - headerSize(length)
 	appendHeader(buf.room[from:from], opBinary, length)
 	s.beginWrite()
-	err := s.writeFrame(buf.room[from:maxHeader+length], false)
+	err := s.writeFrame(buf.room[from : maxHeader+length])
 	if ended := s.endWrite(); err == nil {
 		err = ended
 	}
@@ -331,7 +330,7 @@ func (s *Socket) lastWait() time.Duration { return time.Duration(s.waited.Load()
 // Write sends p as one message.
 func (s *Socket) Write(p []byte) (int, error) {
 	s.beginWrite()
-	err := s.writeFrame(append(appendHeader(make([]byte, 0, maxHeader+len(p)), opBinary, len(p)), p...), false)
+	err := s.writeFrame(append(appendHeader(make([]byte, 0, maxHeader+len(p)), opBinary, len(p)), p...))
 	if ended := s.endWrite(); err == nil {
 		err = ended
 	}
@@ -394,7 +393,7 @@ func (s *Socket) Close(status int, reason string) {
 	frame := appendHeader(make([]byte, 0, 2+maxControl), opClose, 2+len(reason))
 	frame = append(binary.BigEndian.AppendUint16(frame, uint16(status)), reason...)
 	s.writing.Lock()
-	err := s.writeFrame(frame, false)
+	err := s.writeFrame(frame)
 	s.writing.Unlock()
 	if err != nil {
 		return

@@ -25,9 +25,6 @@ type wire struct {
 	write writeCall // owned by whoever holds the right to write
 	held  *buffer   // owned by the reader; the ordinary path's waiting buffer
 
-	filling  *fillCall  // owned by the reader; made when it is needed
-	draining *drainCall // owned by whoever holds the right to write; likewise
-
 	mu           sync.Mutex
 	readDeadline time.Time // guarded by mu
 	woken        bool      // guarded by mu; reading is over
@@ -48,7 +45,6 @@ type readCall struct {
 type writeCall struct {
 	fn       func(fd uintptr) bool
 	rest     []byte
-	more     bool // further bytes follow at once: hold back a short segment
 	stall    time.Duration
 	stalled  bool      // a deadline is set
 	since    time.Time // when the socket became full
@@ -134,23 +130,15 @@ func (w *wire) receiveOrdinary(pool *bufferPool) (*buffer, int, error) {
 }
 
 // send writes all of b. It fails with errStalled when no byte could be written
-// for stall. waited is how long the socket was full. With more, the kernel may
-// hold back a last short segment, since the next write follows at once.
-func (w *wire) send(b []byte, stall time.Duration, more bool) (waited time.Duration, err error) {
+// for stall. waited is how long the socket was full.
+func (w *wire) send(b []byte, stall time.Duration) (waited time.Duration, err error) {
 	if w.raw == nil {
 		return w.sendOrdinary(b, stall)
 	}
 	c := &w.write
-	c.rest, c.more, c.stall, c.waited, c.err, c.progress = b, more, stall, 0, nil, false
-	err = w.writing(c.fn)
+	c.rest, c.stall, c.waited, c.err, c.progress = b, stall, 0, nil, false
+	err = w.raw.Write(c.fn)
 	c.rest = nil
-	return c.waited, err
-}
-
-// writing runs fn as a write that is bounded by the stall limit.
-func (w *wire) writing(fn func(fd uintptr) bool) error {
-	c := &w.write
-	err := w.raw.Write(fn)
 	if c.stalled {
 		c.waited += time.Since(c.since)
 		c.stalled = false
@@ -158,11 +146,11 @@ func (w *wire) writing(fn func(fd uintptr) bool) error {
 	}
 	switch {
 	case err == nil:
-		return c.err
+		return c.waited, c.err
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return errStalled
+		return c.waited, errStalled
 	default:
-		return err
+		return c.waited, err
 	}
 }
 
@@ -181,13 +169,7 @@ func (c *writeCall) full(w *wire) {
 func (w *wire) tryWrite(fd uintptr) bool {
 	c := &w.write
 	for len(c.rest) > 0 {
-		var n int
-		var err error
-		if c.more {
-			n, err = unix.SendmsgN(int(fd), c.rest, nil, nil, unix.MSG_MORE|unix.MSG_NOSIGNAL)
-		} else {
-			n, err = unix.Write(int(fd), c.rest)
-		}
+		n, err := unix.Write(int(fd), c.rest)
 		switch {
 		case err == unix.EINTR:
 			continue
@@ -195,7 +177,7 @@ func (w *wire) tryWrite(fd uintptr) bool {
 			c.full(w)
 			return false
 		case err != nil:
-			c.err = os.NewSyscallError("send", err)
+			c.err = os.NewSyscallError("write", err)
 			return true
 		}
 		c.rest = c.rest[n:]
