@@ -135,7 +135,6 @@ func newUnwatched(t testing.TB, o Options) (r *Runtime, stop func()) {
 		for _, name := range r.limits.sessions() {
 			t.Errorf("a clean end left group %s", name)
 		}
-		removeLimits(r.limits)
 	})
 }
 
@@ -157,18 +156,6 @@ func newBed(t *testing.T, o Options) *bed {
 	b.stop = sync.OnceFunc(func() { stop(); stopWatching(); watched.Wait() })
 	t.Cleanup(b.stop)
 	return b
-}
-
-// removeLimits takes away the empty groups that a test's runtime has made.
-func removeLimits(l limiter) {
-	switch l := l.(type) {
-	case *cgroup2:
-		removeGroup(l.root)
-	case *cgroup1:
-		for _, root := range l.roots {
-			removeGroup(root)
-		}
-	}
 }
 
 // await returns the newest observation of the session that passes.

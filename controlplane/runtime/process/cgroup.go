@@ -21,7 +21,7 @@ const cpuPeriod = 100_000
 
 // removeLimit bounds the wait for the kernel to let a group go, which it does a
 // little after the group's last process.
-const removeLimit = 500 * time.Millisecond
+const removeLimit = 2 * time.Second
 
 // cgroup2 is the unified hierarchy.
 type cgroup2 struct{ root string }
@@ -73,6 +73,8 @@ func (c *cgroup2) remove(session streamspace.SessionID) {
 }
 
 func (c *cgroup2) sessions() []string { return groups(c.root) }
+
+func (c *cgroup2) close() { os.Remove(c.root) }
 
 // cgroup1 is the older hierarchy, a tree for each controller.
 type cgroup1 struct{ roots map[string]string }
@@ -127,6 +129,12 @@ func (c *cgroup1) remove(session streamspace.SessionID) {
 }
 
 func (c *cgroup1) sessions() []string { return groups(c.roots["pids"]) }
+
+func (c *cgroup1) close() {
+	for _, root := range c.roots {
+		os.Remove(root)
+	}
+}
 
 // write sets one value of a control group.
 func write(dir, file, value string) error {

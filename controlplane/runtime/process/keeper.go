@@ -128,6 +128,7 @@ func (k *keeper) end(why, reason string) {
 	d := k.current
 	k.runtime.watch.ends(k.session)
 	d.stop()
+	k.runtime.watch.over(k.session)
 	k.current = nil
 	k.failed = d.state.Epoch
 	k.runtime.metrics.ended.WithLabelValues(why).Inc()

@@ -30,6 +30,8 @@ type limiter interface {
 	remove(session streamspace.SessionID)
 	// sessions names those that are known, be it from an earlier start.
 	sessions() []string
+	// close leaves nothing behind, unless some session is known.
+	close()
 }
 
 // chooseLimiter returns the best that this machine can do, and says so in the log.
@@ -90,3 +92,4 @@ func (rlimits) oomKills(streamspace.SessionID) int64 { return 0 }
 func (rlimits) kill(streamspace.SessionID) int       { return 0 }
 func (rlimits) remove(streamspace.SessionID)         {}
 func (rlimits) sessions() []string                   { return nil }
+func (rlimits) close()                               {}

@@ -1,6 +1,8 @@
 package process
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -31,10 +33,30 @@ func (r *Runtime) chooseNetwork() {
 	}
 }
 
+// awaitLoopback waits until bwrap has given the sandbox's loopback its address,
+// which takes a few milliseconds and is announced nowhere. Were slirp4netns,
+// which switches the loopback on too, to come first, then the kernel would have
+// given the address, and bwrap ends over finding it there.
+func awaitLoopback(child int) error {
+	for deadline := time.Now().Add(infoLimit); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		routes, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/fib_trie", child))
+		if err != nil {
+			return err
+		}
+		if bytes.Contains(routes, []byte("127.0.0.1")) {
+			return nil
+		}
+	}
+	return errors.New("the sandbox's loopback does not come up")
+}
+
 // connect gives the sandbox around the process a way out through slirp4netns,
 // which never leads to this machine's own loopback. It ends when alive's other
 // end, held by the sandbox, closes.
 func (b *sandbox) connect(child int, alive *os.File) (pid, error) {
+	if err := awaitLoopback(child); err != nil {
+		return pid{}, err
+	}
 	// bwrap makes the network in one user namespace and moves into another: the
 	// owner of the network is the one to join.
 	network, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", child))

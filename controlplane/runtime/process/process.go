@@ -126,6 +126,7 @@ func (r *Runtime) Run(ctx context.Context) error {
 	}
 	r.cancel()
 	r.ending.Wait()
+	r.limits.close()
 	return nil
 }
 

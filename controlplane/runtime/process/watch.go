@@ -14,6 +14,7 @@ import (
 type watch struct {
 	mu      sync.Mutex
 	latest  map[streamspace.SessionID]runtime.Observation // guarded by mu; of desktops that exist
+	ending  map[streamspace.SessionID]bool                // guarded by mu; these show no more life
 	pending map[streamspace.SessionID]runtime.Observation // guarded by mu; not yet delivered
 	order   []streamspace.SessionID                       // guarded by mu; of pending, oldest first
 	wake    chan struct{}                                 // capacity 1
@@ -23,6 +24,7 @@ type watch struct {
 func newWatch(phases *prometheus.GaugeVec) *watch {
 	return &watch{
 		latest:  make(map[streamspace.SessionID]runtime.Observation),
+		ending:  make(map[streamspace.SessionID]bool),
 		pending: make(map[streamspace.SessionID]runtime.Observation),
 		wake:    make(chan struct{}, 1),
 		phases:  phases,
@@ -32,8 +34,12 @@ func newWatch(phases *prometheus.GaugeVec) *watch {
 func (w *watch) tell(o runtime.Observation) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	alive := o.Phase != runtime.PhaseGone && o.Phase != runtime.PhaseFailed
+	if alive && w.ending[o.Session] {
+		return
+	}
 	w.drop(o.Session)
-	if o.Phase != runtime.PhaseGone && o.Phase != runtime.PhaseFailed {
+	if alive {
 		w.latest[o.Session] = o
 		w.phases.WithLabelValues(string(o.Phase)).Inc()
 	}
@@ -47,12 +53,19 @@ func (w *watch) tell(o runtime.Observation) {
 	}
 }
 
-// ends has a new watch not hear of a desktop that is on its way out; how it
-// ended is told when it has.
+// ends has nobody hear of a sign of life of a desktop that is on its way out;
+// how it ended is told when it has, which the caller tells with over.
 func (w *watch) ends(session streamspace.SessionID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.drop(session)
+	w.ending[session] = true
+}
+
+func (w *watch) over(session streamspace.SessionID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.ending, session)
 }
 
 // drop takes a desktop off those that exist; the caller holds mu.
