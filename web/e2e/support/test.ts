@@ -136,7 +136,11 @@ export const test = base.extend<Fixtures, { product: Product }>({
 });
 
 /** What is no mistake of the page: requests that a test breaks, and noVNC's word for bytes that a cut left behind. */
-const EXPECTED = [/Failed to load resource/, /WebSocket connection to .* failed/, /^Got data while disconnected$/];
+const EXPECTED = [
+  /Failed to load resource/,
+  /WebSocket connection to .* failed/,
+  /^Got data while disconnected$/,
+];
 
 export function watch(page: Page, complaints: string[]): void {
   page.on('pageerror', (error) => complaints.push(error.message));
