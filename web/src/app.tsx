@@ -18,7 +18,7 @@ import { Shell } from './shell/shell';
 import { theme } from './theme/theme';
 import { ConfirmProvider } from './ui/confirm';
 import { CrashPage, ErrorBoundary } from './ui/error-boundary';
-import { LoadingRows } from './ui/loading';
+import { LoadingPage } from './ui/loading';
 
 // Loaded when they are first opened: the viewer brings noVNC, the others are rarely visited.
 const ViewerPage = lazy(loadViewer);
@@ -70,7 +70,7 @@ function Frame() {
   return (
     <ConfirmProvider>
       <ErrorBoundary>
-        <Suspense fallback={<LoadingRows />}>
+        <Suspense fallback={<LoadingPage />}>
           <Outlet />
         </Suspense>
       </ErrorBoundary>

@@ -14,7 +14,10 @@ export interface paths {
         /** List the caller's API keys */
         get: operations["listAPIKeys"];
         put?: never;
-        /** Make an API key */
+        /**
+         * Make an API key
+         * @description Needs a browser login: a key makes no further keys, or one that leaks could outlive its expiry.
+         */
         post: operations["createAPIKey"];
         delete?: never;
         options?: never;
@@ -158,7 +161,7 @@ export interface paths {
         };
         /**
          * Watch every change the caller may see
-         * @description A WebSocket of JSON text frames, each an Event: hello first, then changes in order; resync when events were lost and everything has to be read again. The server pings every 25 seconds. It closes with 4001 access_revoked when the login ends. Pages must be of the same origin.
+         * @description A WebSocket of JSON text frames, each an Event: hello first, then changes in order; resync when events were lost and everything has to be read again. The server pings every 25 seconds. It closes with 4001 access_revoked when the login ends and 1012 when the server restarts. Pages must be of the same origin.
          */
         get: operations["watchEvents"];
         put?: never;
@@ -176,7 +179,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the caller's homes */
+        /** List the caller's homes, the last used first */
         get: operations["listHomes"];
         put?: never;
         post?: never;
@@ -362,7 +365,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List all accounts, newest first */
+        /** List all accounts, oldest first */
         get: operations["listUsers"];
         put?: never;
         /**
@@ -388,15 +391,15 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Delete an account
-         * @description Its sessions are stopped first. Nobody deletes themselves or the last administrator.
+         * Delete an account with its homes
+         * @description Its sessions are stopped first; when that takes too long the answer is 503 and the account is left disabled: delete it again. Nobody deletes themselves or the last administrator.
          */
         delete: operations["deleteUser"];
         options?: never;
         head?: never;
         /**
          * Change an account
-         * @description Disabling ends the account's logins, sockets and streams at once. The last administrator who can sign in stays one.
+         * @description Disabling ends the account's logins, sockets and streams at once. The last active administrator stays one.
          */
         patch: operations["updateUser"];
         trace?: never;
@@ -552,6 +555,7 @@ export interface components {
              */
             password?: string;
             role: components["schemas"]["Role"];
+            /** @description Kept in lower case. */
             username: string;
         };
         CreatedUser: {
@@ -980,7 +984,6 @@ export interface operations {
             /** @description Created */
             201: {
                 headers: {
-                    "Cache-Control"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1005,7 +1008,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Forbidden: csrf, origin_forbidden */
+            /** @description Forbidden: csrf, forbidden, origin_forbidden */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1265,7 +1268,6 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
-                    "Cache-Control"?: string;
                     "Set-Cookie"?: string;
                     [name: string]: unknown;
                 };
@@ -1336,7 +1338,6 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
-                    "Cache-Control"?: string;
                     "Set-Cookie"?: string;
                     [name: string]: unknown;
                 };
@@ -1757,7 +1758,6 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
-                    "Cache-Control"?: string;
                     "Set-Cookie"?: string;
                     [name: string]: unknown;
                 };
@@ -1871,6 +1871,15 @@ export interface operations {
             };
             /** @description Unauthorized: unauthenticated */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: origin_forbidden */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2368,13 +2377,10 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
-                    "Content-Type"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        [key: string]: unknown;
-                    };
+                    "application/json": Record<string, never>;
                 };
             };
             /** @description Unprocessable Entity: invalid */
@@ -2502,7 +2508,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key within 24 hours returns the session that the first request made. */
+                /** @description The same key within 24 hours returns the session that the first request made, as long as the server is not restarted. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -2941,7 +2947,6 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
-                    "Cache-Control"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3286,7 +3291,6 @@ export interface operations {
             /** @description Created */
             201: {
                 headers: {
-                    "Cache-Control"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3714,7 +3718,6 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
-                    "Cache-Control"?: string;
                     [name: string]: unknown;
                 };
                 content: {

@@ -1,6 +1,7 @@
-import { Box, CircularProgress, Container } from '@mui/material';
+import { Container } from '@mui/material';
 import { useQuery } from '@tanstack/react-query';
 import { Navigate, Outlet, useLocation } from 'react-router';
+import { LoadingPage } from '../ui/loading';
 import { ProblemAlert } from '../ui/problem';
 import { LiveProvider } from '../events/provider';
 import { loginQuery } from './login';
@@ -10,11 +11,7 @@ export function RequireLogin() {
   const { data, error, isPending, refetch } = useQuery(loginQuery);
   const { pathname, search } = useLocation();
   if (isPending) {
-    return (
-      <Box sx={{ minHeight: '100%', display: 'grid', placeItems: 'center' }}>
-        <CircularProgress aria-label="Loading" />
-      </Box>
-    );
+    return <LoadingPage />;
   }
   if (error && !data) {
     return (

@@ -25,7 +25,7 @@ export function LiveChip() {
         color={look.color}
         label={look.label}
         icon={<Dot moving={status !== 'live'} />}
-        sx={{ '& .MuiChip-icon': { ml: 1 } }}
+        sx={{ '& .MuiChip-icon': { ml: 1, mr: 0 } }}
       />
     </Tooltip>
   );

@@ -1,4 +1,4 @@
-import { Box, Skeleton, Stack } from '@mui/material';
+import { Box, CircularProgress, Skeleton, Stack } from '@mui/material';
 
 /** The place of cards that are on their way. */
 export function LoadingCards({ count = 8, height = 190 }: { count?: number; height?: number }) {
@@ -19,6 +19,15 @@ export function LoadingRows({ count = 5 }: { count?: number }) {
         <Skeleton key={i} variant="rounded" height={56} />
       ))}
     </Stack>
+  );
+}
+
+/** The place of a whole page that is on its way. */
+export function LoadingPage() {
+  return (
+    <Box sx={{ minHeight: '100%', display: 'grid', placeItems: 'center' }}>
+      <CircularProgress aria-label="Loading" />
+    </Box>
   );
 }
 

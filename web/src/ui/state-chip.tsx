@@ -30,7 +30,7 @@ export function StateChip({ state }: { state: Session['state'] }) {
       label={look.label}
       color={look.color}
       icon={<Dot moving={look.moving} />}
-      sx={{ '& .MuiChip-icon': { ml: 1 } }}
+      sx={{ '& .MuiChip-icon': { ml: 1, mr: 0 } }}
     />
   );
 }

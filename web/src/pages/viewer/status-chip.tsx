@@ -68,7 +68,7 @@ export function StatusChip({ stream }: { stream: StreamSession }) {
           setOpener(openerOf(event));
           setOpen(true);
         }}
-        sx={{ '& .MuiChip-icon': { ml: 1 } }}
+        sx={{ '& .MuiChip-icon': { ml: 1, mr: 0 } }}
       />
       <Spoken live>{state.phase === 'connected' ? 'Connected to the desktop' : status.label}</Spoken>
       <ToolPopover
