@@ -314,7 +314,7 @@ func (d *desktop) warn(message string, args ...any) {
 func dial(ctx context.Context, address string) (net.Conn, error) {
 	network, target, ok := strings.Cut(address, ":")
 	if !ok || (network != "unix" && network != "tcp") {
-		return nil, fmt.Errorf("route address %q is neither unix: nor tcp:", address)
+		return nil, fmt.Errorf("route address %q has neither the form unix:path nor tcp:host:port", address)
 	}
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, network, target)

@@ -315,7 +315,6 @@ func (v *viewer) closed(status int, code streamspace.Code) {
 // desktop is an RFB server whose behaviour is a function.
 type desktop struct {
 	address string
-	calls   chan net.Conn // each connection, after its handshake
 }
 
 // newDesktop listens on a Unix socket. serve gets each connection after

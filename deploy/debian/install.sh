@@ -11,7 +11,7 @@ run=(
   postgresql                                                                      # the private database
   xterm pcmanfm mousepad galculator                                               # the first four applications
 )
-test=(gcc libc6-dev chromium xdotool xclip x11-utils x11-apps tigervnc-tools procps)
+test=(python3 gcc libc6-dev chromium xdotool xclip x11-utils x11-apps tigervnc-tools procps)
 bench=(websockify nginx-full libnginx-mod-stream iproute2 chromium x11-apps)
 
 wanted=()
