@@ -36,9 +36,10 @@ func bounded(ctx context.Context, slots chan struct{}, timeout time.Duration, o 
 	defer func() { <-slots }()
 	bounded, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	began := time.Now()
 	err := call(bounded)
 	if ctx.Err() == nil { // our own end is nobody's outage
-		o.note(log, err)
+		o.note(log, began, err)
 	}
 	return err
 }
@@ -52,14 +53,16 @@ type outage struct {
 	since time.Time // guarded by mu; zero: it answers
 }
 
-func (o *outage) note(log *slog.Logger, err error) {
+// note takes the outcome of a call. One that began before the outage did, and
+// still succeeded, does not end it.
+func (o *outage) note(log *slog.Logger, began time.Time, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
 	case err != nil && o.since.IsZero():
 		o.since = time.Now()
 		log.Warn("call did not succeed, trying again", "neighbour", o.what, "error", err)
-	case err == nil && !o.since.IsZero():
+	case err == nil && !o.since.IsZero() && began.After(o.since):
 		log.Info("calls succeed again", "neighbour", o.what, "after", time.Since(o.since).Round(time.Millisecond))
 		o.since = time.Time{}
 	}

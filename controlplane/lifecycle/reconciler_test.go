@@ -56,7 +56,7 @@ func TestStart(t *testing.T) {
 func TestStop(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, quick, func(runtime.Desktop) runtimetest.Script {
-		return runtimetest.Script{EndTime: 50 * time.Millisecond}
+		return runtimetest.Script{EndTime: time.Second}
 	})
 	row := w.runs("terminal", 0)
 	viewer := w.join(row.ID)
@@ -199,7 +199,9 @@ func TestSleepOnRequest(t *testing.T) {
 	row := w.runs("terminal", 0)
 	viewer := w.join(row.ID)
 	w.wish(row.ID, streamspace.DesiredHibernated)
-	w.becomes(row.ID, streamspace.StateHibernating)
+	w.reaches(row.ID, "it falls asleep", func(row store.Session) bool { // it may be asleep before one looks
+		return row.State == streamspace.StateHibernating || row.State == streamspace.StateHibernated
+	})
 	w.must(w.broker.Want(t.Context(), row.ID)) // its gateway misses the route, and has yet to read that the viewer must go
 	asleep := w.becomes(row.ID, streamspace.StateHibernated)
 	w.never("woken by a viewer that was sent away", 2*quick.WakeGrace, func() bool {

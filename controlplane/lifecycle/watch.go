@@ -49,7 +49,7 @@ func (r *Reconciler) watchBroker(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		r.outages.broker.note(r.log, fmt.Errorf("following its events: %w", err))
+		r.outages.broker.note(r.log, time.Now(), fmt.Errorf("following its events: %w", err))
 		if !wait(ctx, pause) {
 			return nil
 		}
