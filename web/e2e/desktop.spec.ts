@@ -11,6 +11,7 @@ test.describe('a terminal', () => {
     await expect(page).toHaveURL(/\/sessions\/ses_/);
     await desktop.waitUntilLive();
     await desktop.waitUntilStill();
+    await expect(page.getByText('Terminal is ready')).toHaveCount(0); // one sees that it is
   });
 
   test('takes keys: what is typed appears, in the colour that was asked for', async ({ desktop }) => {

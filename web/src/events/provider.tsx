@@ -12,10 +12,25 @@ import { applyEvent } from './cache';
 import { LiveEvents } from './connection';
 import type { LiveStatus } from './connection';
 
-const LiveContext = createContext<Store<LiveStatus>>(new Store<LiveStatus>('connecting'));
+interface Live {
+  readonly status: Store<LiveStatus>;
+  /** The session that the person looks at, or is being led to: its changes need no notice. */
+  readonly watching: Store<string | null>;
+}
+
+const newLive = (): Live => ({
+  status: new Store<LiveStatus>('connecting'),
+  watching: new Store<string | null>(null),
+});
+
+const LiveContext = createContext<Live>(newLive());
+
+export function useLive(): Live {
+  return use(LiveContext);
+}
 
 export function useLiveStatus(): LiveStatus {
-  const status = use(LiveContext);
+  const { status } = useLive();
   return useSyncExternalStore(status.subscribe, status.get);
 }
 
@@ -29,16 +44,17 @@ function eventsUrl(): string {
 export function LiveProvider({ user, children }: { user: User; children: ReactNode }) {
   const client = useQueryClient();
   const { notify } = useNotify();
-  const watching = useMatch('/sessions/:id')?.params.id ?? null;
-  const [view] = useState(() => new Store<string | null>(null));
-  const [status] = useState(() => new Store<LiveStatus>('connecting'));
-  useEffect(() => view.set(watching), [view, watching]);
+  const open = useMatch('/sessions/:id')?.params.id ?? null;
+  const [live] = useState(newLive);
+  const { status, watching } = live;
+  useEffect(() => watching.set(open), [watching, open]);
 
   useEffect(() => {
     const events = new LiveEvents(eventsUrl(), {
       event: (event) => {
         const before = applyEvent(client, event, user.id);
-        const news = event.session?.owner.id === user.id ? newsOf(before, event.session, view.get()) : null;
+        const news =
+          event.session?.owner.id === user.id ? newsOf(before, event.session, watching.get()) : null;
         if (news) notify(news);
       },
       resync: () => {
@@ -54,7 +70,7 @@ export function LiveProvider({ user, children }: { user: User; children: ReactNo
       unsubscribe();
       events.close();
     };
-  }, [client, notify, status, user.id, view]);
+  }, [client, notify, status, user.id, watching]);
 
-  return <LiveContext value={status}>{children}</LiveContext>;
+  return <LiveContext value={live}>{children}</LiveContext>;
 }

@@ -5,6 +5,7 @@ import { api } from '../api/resources';
 import type { Session, SessionChange } from '../api/types';
 import { useUser } from '../auth/login';
 import { put } from '../events/cache';
+import { useLive } from '../events/provider';
 import { useNotify } from '../notify/provider';
 import { useConfirm } from '../ui/confirm';
 import { messageOf } from '../ui/problem';
@@ -16,6 +17,7 @@ export function useSessionActions() {
   const navigate = useNavigate();
   const confirm = useConfirm();
   const { notify } = useNotify();
+  const { watching } = useLive();
 
   const failed = (title: string) => (error: unknown) =>
     notify({ priority: 'high', severity: 'error', title, detail: messageOf(error) });
@@ -27,6 +29,7 @@ export function useSessionActions() {
   const start = useMutation({
     mutationFn: api.createSession,
     onSuccess: (session) => {
+      watching.set(session.id); // a quick desktop is ready before the page has changed
       remember(session);
       void navigate(`/sessions/${session.id}`);
     },
