@@ -22,7 +22,7 @@ type output struct {
 
 // output relays until the desktop or the viewer ends.
 func (r *relay) output() error {
-	o := &output{relay: r, pool: &r.viewer.buffers.small}
+	o := &output{relay: r, pool: &r.viewer.buffers.large}
 	for {
 		if err := o.once(); err != nil {
 			return o.ended(err)
@@ -64,18 +64,18 @@ const (
 	promptly = 20 * time.Millisecond
 )
 
-// adapt chooses how the next bytes are read, after n came at once: a desktop
-// that fills its buffer has more to say. A viewer that does not take it promptly
-// gets small pieces: what waits here for its socket is stale when it arrives.
+// adapt chooses how the next bytes are read, after n came at once. A viewer that
+// does not take them promptly gets small pieces: what waits here for its socket
+// is stale when it arrives.
 func (o *output) adapt(n int) {
 	buffers := o.viewer.buffers
 	switch {
-	case n < smallBuffer || o.viewer.lastWait() > promptly:
+	case o.viewer.lastWait() > promptly:
 		o.pool = &buffers.small
-	case n < fullSpeed:
-		o.pool = &buffers.large
-	default:
+	case n >= fullSpeed:
 		o.pool = &buffers.huge
+	default:
+		o.pool = &buffers.large
 	}
 }
 
