@@ -37,6 +37,15 @@ func (k *taker) has(ids ...int64) func() bool {
 	}
 }
 
+// hasAtLeast allows that an event comes twice in a row, as after a take-over.
+func (k *taker) hasAtLeast(ids ...int64) func() bool {
+	return func() bool {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		return slices.Equal(slices.Compact(slices.Clone(k.got)), ids)
+	}
+}
+
 // consume runs a consumer until stop.
 func consume(t *testing.T, f *store.Feed, k *taker) (stop func()) {
 	t.Helper()
@@ -106,10 +115,12 @@ func TestOneOfManyConsumes(t *testing.T) {
 		ids = append(ids, tell(t, conn, "x"))
 	}
 	eventually(t, "every event once", k.has(ids...))
-	// The one that works loses its lock with its connection; someone goes on.
-	run(t, conn, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()")
+	// The one that works loses its lock with its connection; someone goes on,
+	// perhaps with an event that was handled and not yet ticked off.
+	run(t, conn, `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()
+		AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`)
 	ids = append(ids, tell(t, conn, "y"))
-	eventually(t, "the event after the take-over", k.has(ids...))
+	eventually(t, "the event after the take-over", k.hasAtLeast(ids...))
 	for _, stop := range stops {
 		stop()
 	}
