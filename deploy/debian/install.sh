@@ -9,6 +9,7 @@ run=(
   bubblewrap slirp4netns                                                          # its sandbox and network
   fonts-dejavu-core xfonts-base adwaita-icon-theme                                # what it looks like
   postgresql                                                                      # the private database
+  libturbojpeg0                                                                   # JPEG for viewers that share a desktop
   xterm pcmanfm mousepad galculator                                               # the first four applications
 )
 test=(python3 gcc libc6-dev chromium xdotool xclip x11-utils x11-apps tigervnc-tools procps)

@@ -25,6 +25,8 @@ type rule struct {
 var rules = []rule{
 	{".", nil, "the vocabulary is what everything imports, so it imports nothing"},
 	{"rfb", nil, "a protocol library that strangers can use: it knows nothing of us"},
+	{"rfb/picture", []string{"rfb"}, "pixels out of rectangles: it knows nothing of connections"},
+	{"rfb/tight", []string{"rfb"}, "rectangles out of pixels: it knows nothing of who gets them"},
 	{"gateway", []string{".", "rfb", "broker"}, "the edge moves frames and never learns why a desktop runs"},
 	{"gateway/ticket", []string{"."}, "checked without asking anyone"},
 	{"gateway/relay", []string{".", "rfb"}, "bytes between two sockets; policy comes in as plain values"},
@@ -54,6 +56,8 @@ var rules = []rule{
 var forbidden = map[string][]string{
 	"cmd/streamspace-agent": {"github.com/jackc/", "k8s.io/", "github.com/pion/", "github.com/prometheus/", "github.com/gorilla/", "github.com/danielgtaylor/"},
 	"rfb":                   {"log/slog", "github.com/", "golang.org/x/"},
+	"rfb/picture":           {"log/slog", "golang.org/x/", "github.com/ebitengine/", "github.com/prometheus/", "github.com/gorilla/"},
+	"rfb/tight":             {"log/slog", "golang.org/x/", "github.com/prometheus/", "github.com/gorilla/"},
 	".":                     {"github.com/jackc/", "github.com/prometheus/", "golang.org/x/"},
 }
 
