@@ -1,0 +1,139 @@
+package tight
+
+import (
+	"encoding/binary"
+	"image"
+
+	"github.com/klauspost/compress/flate"
+
+	"github.com/streamspace/streamspace/rfb"
+	"github.com/streamspace/streamspace/rfb/picture"
+)
+
+const (
+	// deflateLevel is the library's fastest.
+	deflateLevel = flate.BestSpeed
+	// minCompressed is the shortest data that is compressed (section "Tight
+	// Encoding").
+	minCompressed = 12
+
+	filterFollows = 0x4
+	filterPalette = 1
+
+	// A zlib stream for each kind of data, as TigerVNC's server has them.
+	streamFull    = 0
+	streamMono    = 1
+	streamIndexed = 2
+)
+
+// zlibHeader says deflate, 32 KiB, no dictionary.
+var zlibHeader = [2]byte{0x78, 0x01}
+
+// packed takes what the deflater writes.
+type packed []byte
+
+func (p *packed) Write(b []byte) (int, error) {
+	*p = append(*p, b...)
+	return len(b), nil
+}
+
+// appendFull appends an area in full colours.
+func (e *Encoder) appendFull(r image.Rectangle) {
+	e.header(r)
+	e.dst = append(e.dst, streamFull<<4|1<<streamFull)
+	e.plain = e.plain[:0]
+	for y := r.Min.Y; y < r.Max.Y; y++ {
+		e.plain = appendTPixels(e.plain, e.picture.Row(y, r.Min.X, r.Max.X))
+	}
+	e.appendData()
+}
+
+// appendTPixels appends pixels as red, green and blue.
+func appendTPixels(dst, row []byte) []byte {
+	n := len(dst)
+	dst = append(dst, row[:len(row)/picture.BytesPerPixel*3]...) // for the room
+	for out := dst[n:]; len(row) >= picture.BytesPerPixel && len(out) >= 3; {
+		out[0], out[1], out[2] = row[2], row[1], row[0]
+		out, row = out[3:], row[picture.BytesPerPixel:]
+	}
+	return dst
+}
+
+// appendPalette appends an area whose colours are all in the encoder's palette.
+func (e *Encoder) appendPalette(r image.Rectangle) {
+	e.header(r)
+	stream := byte(streamIndexed)
+	if e.colors.n == 2 {
+		stream = streamMono
+	}
+	e.dst = append(e.dst, (stream|filterFollows)<<4|1<<stream, filterPalette, byte(e.colors.n-1))
+	for _, colour := range e.colors.colours[:e.colors.n] {
+		e.dst = append(e.dst, byte(colour>>16), byte(colour>>8), byte(colour))
+	}
+	e.plain = e.plain[:0]
+	for y := r.Min.Y; y < r.Max.Y; y++ {
+		row := e.picture.Row(y, r.Min.X, r.Max.X)
+		if stream == streamMono {
+			e.plain = appendBits(e.plain, row, e.colors.colours[0])
+		} else {
+			e.plain = e.colors.appendIndexes(e.plain, row)
+		}
+	}
+	e.appendData()
+}
+
+// appendBits appends a bit a pixel, the first highest: zero is the given colour.
+func appendBits(dst, row []byte, zero uint32) []byte {
+	const pixels = 8
+	for ; len(row) >= pixels*picture.BytesPerPixel; row = row[pixels*picture.BytesPerPixel:] {
+		var b byte
+		for x := 0; x < pixels*picture.BytesPerPixel; x += picture.BytesPerPixel {
+			b <<= 1
+			if binary.LittleEndian.Uint32(row[x:])&pixelMask != zero {
+				b |= 1
+			}
+		}
+		dst = append(dst, b)
+	}
+	if len(row) == 0 {
+		return dst
+	}
+	var b byte
+	for x := 0; x < len(row); x += picture.BytesPerPixel {
+		if binary.LittleEndian.Uint32(row[x:])&pixelMask != zero {
+			b |= 0x80 >> (x / picture.BytesPerPixel)
+		}
+	}
+	return append(dst, b)
+}
+
+// appendIndexes appends the number of each pixel's colour.
+func (c *palette) appendIndexes(dst, row []byte) []byte {
+	n := len(dst)
+	dst = append(dst, row[:len(row)/picture.BytesPerPixel]...) // for the room
+	out := dst[n:]
+	last := ^uint32(0)
+	var index byte
+	for i := range out {
+		colour := binary.LittleEndian.Uint32(row[i*picture.BytesPerPixel:]) & pixelMask
+		if colour != last {
+			last, index = colour, c.index(colour)
+		}
+		out[i] = index
+	}
+	return dst
+}
+
+// appendData appends the plain data, compressed by a stream that begins here.
+func (e *Encoder) appendData() {
+	if len(e.plain) < minCompressed {
+		e.dst = append(e.dst, e.plain...)
+		return
+	}
+	e.packed = append(e.packed[:0], zlibHeader[:]...)
+	e.deflate.Reset(&e.packed)
+	e.deflate.Write(e.plain) // to memory: no error
+	e.deflate.Flush()
+	e.dst = rfb.AppendTightLength(e.dst, len(e.packed))
+	e.dst = append(e.dst, e.packed...)
+}
