@@ -47,14 +47,16 @@ var rules = []rule{
 	{"web", nil, "the embedded build of the web UI"},
 	{"internal", nil, "leaves named for one thing each"},
 	{"internal/app", []string{".", "rfb", "gateway", "broker", "controlplane", "images", "web", "internal"}, "the only place where parts are wired"},
-	{"internal/command", []string{".", "internal"}, "the command line calls the wiring"},
+	{"internal/command", []string{".", "internal", "bench"}, "the command line calls the wiring; `streamspace bench` is for everybody, so it is a sub-command and no program of its own"},
 	{"cmd/streamspace", []string{"internal/command"}, "a main is a door, not a room"},
 	{"cmd/streamspace-agent", []string{"images/agent"}, "a main is a door, not a room"},
+	{"cmd/streamspace-scene", []string{"bench/scene", "bench/stage"}, "what is measured in front of, inside a desktop: it links nothing of ours but the picture"},
 }
 
 // forbidden dependencies, direct or not, of a binary that must stay small.
 var forbidden = map[string][]string{
 	"cmd/streamspace-agent": {"github.com/jackc/", "k8s.io/", "github.com/pion/", "github.com/prometheus/", "github.com/gorilla/", "github.com/danielgtaylor/"},
+	"cmd/streamspace-scene": {"github.com/jackc/", "github.com/prometheus/", "github.com/gorilla/", "github.com/danielgtaylor/", "github.com/spf13/"},
 	"rfb":                   {"log/slog", "github.com/", "golang.org/x/"},
 	"rfb/picture":           {"log/slog", "golang.org/x/", "github.com/ebitengine/", "github.com/prometheus/", "github.com/gorilla/"},
 	"rfb/tight":             {"log/slog", "golang.org/x/", "github.com/prometheus/", "github.com/gorilla/"},
