@@ -27,6 +27,17 @@ type Decoder struct {
 // NewDecoder returns the decoder of a connection that begins.
 func NewDecoder() *Decoder { return &Decoder{} }
 
+// Reset forgets the connection and keeps the memory: the next rectangle is of a
+// connection that begins.
+func (d *Decoder) Reset() {
+	for i := range d.tight {
+		d.tight[i].reset()
+	}
+	d.zlib.reset()
+	d.zrle.reset()
+	d.tables.quantisers, d.tables.huffman = nil, nil
+}
+
 // Decode draws one rectangle of pixels: Raw, CopyRect, RRE, Hextile, Zlib, Tight
 // and TightPNG with every filter, ZRLE or JPEG. After an error, which the data
 // caused, neither the rectangle's pixels nor later rectangles can be trusted.
