@@ -20,6 +20,7 @@ type (
 	TicketID  string // tkt_…, one ticket (its JWT id)
 	APIKeyID  string // key_…, one API key
 	LoginID   string // lgn_…, one browser sign-in (a cookie session)
+	ShareID   string // shr_…, one invitation or link into a session
 )
 
 func NewSessionID() SessionID { return SessionID(newID("ses_")) }
@@ -30,12 +31,14 @@ func NewViewerID() ViewerID   { return ViewerID(newID("vwr_")) }
 func NewTicketID() TicketID   { return TicketID(newID("tkt_")) }
 func NewAPIKeyID() APIKeyID   { return APIKeyID(newID("key_")) }
 func NewLoginID() LoginID     { return LoginID(newID("lgn_")) }
+func NewShareID() ShareID     { return ShareID(newID("shr_")) }
 
 // ParseSessionID checks the form of an id that came from outside. Ids name
 // folders and sockets, so nothing else may pass.
 func ParseSessionID(s string) (SessionID, error) { return SessionID(s), checkID("ses_", s) }
 func ParseUserID(s string) (UserID, error)       { return UserID(s), checkID("usr_", s) }
 func ParseHomeID(s string) (HomeID, error)       { return HomeID(s), checkID("hom_", s) }
+func ParseShareID(s string) (ShareID, error)     { return ShareID(s), checkID("shr_", s) }
 
 const idAlphabet = "0123456789abcdefghjkmnpqrstvwxyz"
 

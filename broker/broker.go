@@ -26,6 +26,8 @@ var (
 	ErrStaleClaim = errors.New("claim is stale")
 	// ErrRedeemed says that a ticket was used before.
 	ErrRedeemed = errors.New("ticket was used before")
+	// ErrNoThumbnail says that there is no picture of the session, or none any more.
+	ErrNoThumbnail = errors.New("no picture of the session")
 	// ErrDropped is delivered in place of the events that a subscriber lost
 	// because it read too slowly: whatever it derived from events must be read
 	// again.
@@ -38,6 +40,7 @@ type Broker interface {
 	Claims
 	Presence
 	Admission
+	Thumbnails
 	Fleet
 
 	// Subscribe delivers every event published after it returned, until ctx
@@ -92,7 +95,9 @@ type Claims interface {
 type Viewer struct {
 	ID          streamspace.ViewerID
 	Session     streamspace.SessionID
-	User        streamspace.UserID
+	User        streamspace.UserID  // empty: a guest, who came by a link
+	Share       streamspace.ShareID // what let the viewer in; empty: the session's owner, or an administrator
+	Name        string              // what others are shown
 	Gateway     streamspace.GatewayID
 	Permissions []streamspace.Permission
 	Since       time.Time
@@ -112,14 +117,22 @@ type Presence interface {
 }
 
 // Revocation withdraws access. Whatever is set must match; a field left empty
-// matches all, but at least one of Session, User and Viewer is set. Tickets issued
-// before Before are refused and open streams are closed with Code.
+// matches all, but at least one of Session, User, Viewer and Share is set.
+// Tickets issued before Before are refused and open streams are closed with Code.
 type Revocation struct {
 	Session streamspace.SessionID
 	User    streamspace.UserID
 	Viewer  streamspace.ViewerID
+	Share   streamspace.ShareID
 	Before  time.Time
 	Code    streamspace.Code
+}
+
+// Matches tells whether the revocation is aimed at the viewer. Whether it also
+// came after the viewer's ticket is for the caller to see.
+func (r Revocation) Matches(v Viewer) bool {
+	return (r.Session == "" || r.Session == v.Session) && (r.User == "" || r.User == v.User) &&
+		(r.Viewer == "" || r.Viewer == v.ID) && (r.Share == "" || r.Share == v.Share)
 }
 
 // Admission keeps tickets honest across gateways.
@@ -129,9 +142,37 @@ type Admission interface {
 	// Revoke publishes the revocation and keeps it for keep, which is at least
 	// the longest life of a ticket.
 	Revoke(ctx context.Context, revocation Revocation, keep time.Duration) error
-	// Revoked returns the revocation that forbids a stream opened with a
-	// ticket issued at issued, if there is one.
-	Revoked(ctx context.Context, session streamspace.SessionID, user streamspace.UserID, viewer streamspace.ViewerID, issued time.Time) (Revocation, bool, error)
+	// Revoked returns the revocation that forbids the viewer's stream, opened
+	// with a ticket issued at issued, if there is one. Of the viewer its ID,
+	// Session, User and Share count.
+	Revoked(ctx context.Context, viewer Viewer, issued time.Time) (Revocation, bool, error)
+}
+
+// MaxThumbnail bounds a picture in bytes: a 320 by 200 JPEG has about 15 KiB,
+// and every session may have one in memory.
+const MaxThumbnail = 64 << 10
+
+// Thumbnail is a small picture of a desktop.
+type Thumbnail struct {
+	JPEG   []byte
+	Taken  time.Time // of the frame that it shows
+	Width  int       // pixels
+	Height int
+}
+
+// Thumbnails are the newest small pictures of sessions, made by gateways.
+type Thumbnails interface {
+	// PutThumbnail keeps the picture for ttl, if it was taken no earlier than
+	// the one that is there, and tells it if it is newer; an older one changes
+	// nothing and is no error. One with more than MaxThumbnail bytes is refused.
+	PutThumbnail(ctx context.Context, session streamspace.SessionID, thumbnail Thumbnail, ttl time.Duration) error
+	// Thumbnail returns the picture or ErrNoThumbnail.
+	Thumbnail(ctx context.Context, session streamspace.SessionID) (Thumbnail, error)
+	// ThumbnailTaken returns when the picture was taken, or the zero time.
+	ThumbnailTaken(ctx context.Context, session streamspace.SessionID) (time.Time, error)
+	// Glance says that somebody looks at the session from outside and would
+	// like a picture newer than the one that is there.
+	Glance(ctx context.Context, session streamspace.SessionID) error
 }
 
 // Node is one gateway and how busy it is.
@@ -154,9 +195,9 @@ type Fleet interface {
 // fields are set.
 type Event struct {
 	Kind       EventKind
-	Session    streamspace.SessionID // route, withdrawn, want, touch, presence
+	Session    streamspace.SessionID // route, withdrawn, want, touch, presence, thumbnail, glance
 	Epoch      uint64                // route, withdrawn
-	At         time.Time             // touch
+	At         time.Time             // touch, thumbnail
 	Revocation Revocation            // revocation
 }
 
@@ -169,6 +210,8 @@ const (
 	EventTouch      EventKind = "touch"      // somebody did something
 	EventPresence   EventKind = "presence"   // the viewers of a session changed
 	EventRevocation EventKind = "revocation" // access was withdrawn
+	EventThumbnail  EventKind = "thumbnail"  // a newer picture was put, taken at At
+	EventGlance     EventKind = "glance"     // somebody would like a newer picture
 )
 
 // Subscription is a stream of events for one reader.

@@ -108,7 +108,7 @@ func (g *Gateway) admit(r *http.Request, requestID string) (*stream, error) {
 	if err := g.reserve(s); err != nil {
 		return nil, err
 	}
-	if err := g.redeem(r.Context(), claims); err != nil {
+	if err := g.redeem(r.Context(), s.claims, s.viewer()); err != nil {
 		g.release(s)
 		return nil, err
 	}
@@ -117,7 +117,7 @@ func (g *Gateway) admit(r *http.Request, requestID string) (*stream, error) {
 
 // redeem uses the ticket up. It looks for revocations after the stream is in
 // the gateway's books: one that comes later finds it there.
-func (g *Gateway) redeem(ctx context.Context, claims ticket.Claims) error {
+func (g *Gateway) redeem(ctx context.Context, claims ticket.Claims, viewer broker.Viewer) error {
 	ctx, cancel := context.WithTimeout(ctx, admitTimeout)
 	defer cancel()
 	// A ticket passes until Leeway after its expiry; it must be remembered that long.
@@ -127,7 +127,7 @@ func (g *Gateway) redeem(ctx context.Context, claims ticket.Claims) error {
 	case err != nil:
 		return err
 	}
-	switch _, revoked, err := g.broker.Revoked(ctx, claims.Session, claims.User, claims.Viewer, claims.Issued); {
+	switch _, revoked, err := g.broker.Revoked(ctx, viewer, claims.Issued); {
 	case err != nil:
 		return err
 	case revoked:

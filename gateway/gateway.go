@@ -44,7 +44,7 @@ type Broker interface {
 	Leave(ctx context.Context, viewer broker.Viewer) error
 	Touch(ctx context.Context, session streamspace.SessionID, at time.Time) error
 	Redeem(ctx context.Context, ticket streamspace.TicketID, expires time.Time) error
-	Revoked(ctx context.Context, session streamspace.SessionID, user streamspace.UserID, viewer streamspace.ViewerID, issued time.Time) (broker.Revocation, bool, error)
+	Revoked(ctx context.Context, viewer broker.Viewer, issued time.Time) (broker.Revocation, bool, error)
 	Announce(ctx context.Context, node broker.Node, ttl time.Duration) error
 	Subscribe(ctx context.Context, buffer int) (broker.Subscription, error)
 }

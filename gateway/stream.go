@@ -50,7 +50,8 @@ func (s *stream) log() *slog.Logger {
 // viewer is the stream as the broker knows it.
 func (s *stream) viewer() broker.Viewer {
 	return broker.Viewer{
-		ID: s.claims.Viewer, Session: s.claims.Session, User: s.claims.User, Gateway: s.gateway.id,
+		ID: s.claims.Viewer, Session: s.claims.Session, User: s.claims.User, Share: s.claims.Share,
+		Name: s.claims.Name, Gateway: s.gateway.id,
 		Permissions: s.claims.Permissions, Since: s.since,
 	}
 }

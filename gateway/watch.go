@@ -70,9 +70,7 @@ func (g *Gateway) follow(ctx context.Context, subscription broker.Subscription) 
 // revoke ends the streams that the revocation names.
 func (g *Gateway) revoke(r broker.Revocation) {
 	for _, s := range g.openStreams() {
-		c := s.claims
-		if (r.Session == "" || r.Session == c.Session) && (r.User == "" || r.User == c.User) &&
-			(r.Viewer == "" || r.Viewer == c.Viewer) && c.Issued.Before(r.Before) {
+		if r.Matches(s.viewer()) && s.claims.Issued.Before(r.Before) {
 			s.end(closing{revokedCode(r)})
 		}
 	}
@@ -98,7 +96,7 @@ func (g *Gateway) revokedNow(ctx context.Context, s *stream) (streamspace.Code, 
 	ctx, cancel := context.WithTimeout(ctx, brokerTimeout)
 	defer cancel()
 	c := s.claims
-	r, revoked, err := g.broker.Revoked(ctx, c.Session, c.User, c.Viewer, c.Issued)
+	r, revoked, err := g.broker.Revoked(ctx, s.viewer(), c.Issued)
 	if err != nil {
 		g.log.Warn("looking for revocations", "viewer_id", c.Viewer, "error", err)
 		return "", false

@@ -52,9 +52,8 @@ var admission = []test{
 	}},
 	{"EveryFieldThatIsSetMustMatch", revocationFields},
 	{"BeforeIsTheBoundary", func(t *testing.T, b *bench) {
-		session, before := streamspace.NewSessionID(), b.Now()
-		b.must(b.on(0).Revoke(b.ctx, broker.Revocation{Session: session, Before: before, Code: streamspace.CodeSessionStopped}, long))
-		viewer := stream{session: session, user: streamspace.NewUserID(), viewer: streamspace.NewViewerID()}
+		viewer, before := someone(), b.Now()
+		b.must(b.on(0).Revoke(b.ctx, broker.Revocation{Session: viewer.Session, Before: before, Code: streamspace.CodeSessionStopped}, long))
 		b.revoked(viewer, before.Add(-time.Millisecond), true)
 		b.revoked(viewer, before, false)
 		b.revoked(viewer, before.Add(time.Millisecond), false)
@@ -62,11 +61,11 @@ var admission = []test{
 	{"WhatWasRevokedIsTold", func(t *testing.T, b *bench) {
 		want := broker.Revocation{
 			Session: streamspace.NewSessionID(), User: streamspace.NewUserID(), Viewer: streamspace.NewViewerID(),
-			Before: b.Now().Truncate(time.Millisecond), Code: streamspace.CodeSessionHibernate,
+			Share: streamspace.NewShareID(), Before: b.Now().Truncate(time.Millisecond), Code: streamspace.CodeSessionHibernate,
 		}
 		events := b.subscribe(b.on(1), 10)
 		b.must(b.on(0).Revoke(b.ctx, want, long))
-		got, ok, err := b.on(1).Revoked(b.ctx, want.Session, want.User, want.Viewer, want.Before.Add(-time.Second))
+		got, ok, err := b.on(1).Revoked(b.ctx, broker.Viewer{Session: want.Session, User: want.User, ID: want.Viewer, Share: want.Share}, want.Before.Add(-time.Second))
 		b.must(err)
 		if !ok || !sameRevocation(got, want) {
 			t.Fatalf("got %+v (%t), want %+v", got, ok, want)
@@ -78,42 +77,40 @@ var admission = []test{
 		}
 	}},
 	{"AnEarlierOneTakesNothingBack", func(t *testing.T, b *bench) {
-		session, now := streamspace.NewSessionID(), b.Now()
-		viewer := stream{session: session, user: streamspace.NewUserID(), viewer: streamspace.NewViewerID()}
-		b.must(b.on(0).Revoke(b.ctx, broker.Revocation{Session: session, Before: now, Code: streamspace.CodeSessionStopped}, long))
-		b.must(b.on(1).Revoke(b.ctx, broker.Revocation{Session: session, Before: now.Add(-time.Minute), Code: streamspace.CodeAccessRevoked}, short))
+		viewer, now := someone(), b.Now()
+		b.must(b.on(0).Revoke(b.ctx, broker.Revocation{Session: viewer.Session, Before: now, Code: streamspace.CodeSessionStopped}, long))
+		b.must(b.on(1).Revoke(b.ctx, broker.Revocation{Session: viewer.Session, Before: now.Add(-time.Minute), Code: streamspace.CodeAccessRevoked}, short))
 		b.Pass(2 * short)
 		b.revoked(viewer, now.Add(-time.Second), true)
 	}},
 	{"KeptAsLongAsAsked", func(t *testing.T, b *bench) {
-		session, now := streamspace.NewSessionID(), b.Now()
-		viewer := stream{session: session, user: streamspace.NewUserID(), viewer: streamspace.NewViewerID()}
-		b.must(b.on(0).Revoke(b.ctx, broker.Revocation{Session: session, Before: now, Code: streamspace.CodeSessionStopped}, patience))
+		viewer, now := someone(), b.Now()
+		b.must(b.on(0).Revoke(b.ctx, broker.Revocation{Session: viewer.Session, Before: now, Code: streamspace.CodeSessionStopped}, patience))
 		b.revoked(viewer, now.Add(-time.Second), true)
 
-		brief := stream{session: session, user: viewer.user, viewer: viewer.viewer}
-		brief.session = streamspace.NewSessionID()
-		b.must(b.on(0).Revoke(b.ctx, broker.Revocation{Session: brief.session, Before: now, Code: streamspace.CodeSessionStopped}, short))
+		brief := viewer
+		brief.Session = streamspace.NewSessionID()
+		b.must(b.on(0).Revoke(b.ctx, broker.Revocation{Session: brief.Session, Before: now, Code: streamspace.CodeSessionStopped}, short))
 		b.Pass(short)
 		b.eventually("the revocation is forgotten", func() bool {
-			_, ok, err := b.on(1).Revoked(b.ctx, brief.session, brief.user, brief.viewer, now.Add(-time.Second))
+			_, ok, err := b.on(1).Revoked(b.ctx, brief, now.Add(-time.Second))
 			b.must(err)
 			return !ok
 		})
 	}},
 }
 
-// stream is who a viewer is to a revocation.
-type stream struct {
-	session streamspace.SessionID
-	user    streamspace.UserID
-	viewer  streamspace.ViewerID
+// someone is a viewer who shares nothing with any other.
+func someone() broker.Viewer {
+	return broker.Viewer{
+		ID: streamspace.NewViewerID(), Session: streamspace.NewSessionID(), User: streamspace.NewUserID(), Share: streamspace.NewShareID(),
+	}
 }
 
-func (b *bench) revoked(s stream, issued time.Time, want bool) {
+func (b *bench) revoked(viewer broker.Viewer, issued time.Time, want bool) {
 	b.Helper()
 	for i := range b.Handles {
-		revocation, got, err := b.on(i).Revoked(b.ctx, s.session, s.user, s.viewer, issued)
+		revocation, got, err := b.on(i).Revoked(b.ctx, viewer, issued)
 		b.must(err)
 		if got != want {
 			b.Fatalf("handle %d: ticket issued at %s: revoked is %t (%+v), want %t", i, issued, got, revocation, want)
@@ -127,39 +124,53 @@ func sameRevocation(a, b broker.Revocation) bool {
 	return sameTime && a == b
 }
 
-// revocationFields tries each of the seven aims against each of the eight
-// streams that share some of the aim's fields: exactly those streams are
-// revoked that share all the fields which the aim sets.
+// revocationFields tries each of the fifteen aims against each of the sixteen
+// viewers that share some of the aim's fields: exactly those are revoked that
+// share all the fields which the aim sets. A guest, who has no user, is one
+// of those that do not share the user.
 func revocationFields(t *testing.T, b *bench) {
-	const session, user, viewer = 1, 2, 4
-	for set := 1; set <= session|user|viewer; set++ {
-		own := stream{streamspace.NewSessionID(), streamspace.NewUserID(), streamspace.NewViewerID()}
+	const session, user, viewer, share = 1, 2, 4, 8
+	for set := 1; set <= session|user|viewer|share; set++ {
+		own := someone()
 		revocation := broker.Revocation{Before: b.Now(), Code: streamspace.CodeAccessRevoked}
 		if set&session != 0 {
-			revocation.Session = own.session
+			revocation.Session = own.Session
 		}
 		if set&user != 0 {
-			revocation.User = own.user
+			revocation.User = own.User
 		}
 		if set&viewer != 0 {
-			revocation.Viewer = own.viewer
+			revocation.Viewer = own.ID
+		}
+		if set&share != 0 {
+			revocation.Share = own.Share
 		}
 		b.must(b.on(set).Revoke(b.ctx, revocation, long))
-		for shared := 0; shared <= session|user|viewer; shared++ {
-			other := stream{streamspace.NewSessionID(), streamspace.NewUserID(), streamspace.NewViewerID()}
+		for shared := 0; shared <= session|user|viewer|share; shared++ {
+			other := someone()
 			if shared&session != 0 {
-				other.session = own.session
+				other.Session = own.Session
 			}
 			if shared&user != 0 {
-				other.user = own.user
+				other.User = own.User
 			}
 			if shared&viewer != 0 {
-				other.viewer = own.viewer
+				other.ID = own.ID
 			}
-			t.Run(fmt.Sprintf("set %03b shared %03b", set, shared), func(t *testing.T) {
+			if shared&share != 0 {
+				other.Share = own.Share
+			}
+			t.Run(fmt.Sprintf("set %04b shared %04b", set, shared), func(t *testing.T) {
 				at := *b
 				at.T = t
 				at.revoked(other, revocation.Before.Add(-time.Second), shared&set == set)
+				if revocation.Matches(other) != (shared&set == set) {
+					t.Errorf("%+v says of %+v that it matches: %t", revocation, other, shared&set != set)
+				}
+				if shared&user == 0 && shared&share != 0 {
+					other.User = ""
+					at.revoked(other, revocation.Before.Add(-time.Second), shared&set == set)
+				}
 			})
 		}
 	}

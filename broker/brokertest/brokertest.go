@@ -45,7 +45,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Harness) {
 		tests []test
 	}{
 		{"Routes", routes}, {"Claims", claims}, {"Admission", admission},
-		{"Presence", presence}, {"Fleet", fleet}, {"Subscriptions", subscriptions},
+		{"Presence", presence}, {"Thumbnails", thumbnails}, {"Fleet", fleet}, {"Subscriptions", subscriptions},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()

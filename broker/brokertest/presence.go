@@ -23,7 +23,7 @@ var presence = []test{
 			t.Fatalf("%d viewers, want one", len(viewers))
 		}
 		got := viewers[0]
-		if got.ID != want.ID || got.User != want.User || got.Gateway != want.Gateway || got.Session != want.Session ||
+		if got.ID != want.ID || got.User != want.User || got.Share != want.Share || got.Name != want.Name || got.Gateway != want.Gateway || got.Session != want.Session ||
 			!got.Since.Equal(want.Since) || !slices.Equal(got.Permissions, want.Permissions) {
 			t.Fatalf("got %+v, want %+v", got, want)
 		}
@@ -164,6 +164,7 @@ var fleet = []test{
 func (b *bench) viewer(session streamspace.SessionID, after time.Duration) broker.Viewer {
 	return broker.Viewer{
 		ID: streamspace.NewViewerID(), Session: session, User: streamspace.NewUserID(), Gateway: streamspace.NewGatewayID(),
+		Share: streamspace.NewShareID(), Name: "Zoë \"π\" O'Neill",
 		Permissions: []streamspace.Permission{streamspace.PermissionView, streamspace.PermissionControl},
 		Since:       b.Now().Add(after - time.Hour).Truncate(time.Millisecond),
 	}

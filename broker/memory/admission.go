@@ -14,20 +14,31 @@ type target struct {
 	session streamspace.SessionID
 	user    streamspace.UserID
 	viewer  streamspace.ViewerID
+	share   streamspace.ShareID
 }
 
 // covering lists every target that includes this one, so that a look-up costs
-// the same however many revocations are kept.
-func (t target) covering() [7]target {
-	return [...]target{
-		t,
-		{session: t.session, user: t.user},
-		{session: t.session, viewer: t.viewer},
-		{user: t.user, viewer: t.viewer},
-		{session: t.session},
-		{user: t.user},
-		{viewer: t.viewer},
+// the same however many revocations are kept. Fields that are empty anyway
+// make some of the fifteen equal.
+func (t target) covering() [15]target {
+	var all [15]target
+	for without := range all { // a bit a field; all four at once would match everything
+		aim := t
+		if without&1 != 0 {
+			aim.session = ""
+		}
+		if without&2 != 0 {
+			aim.user = ""
+		}
+		if without&4 != 0 {
+			aim.viewer = ""
+		}
+		if without&8 != 0 {
+			aim.share = ""
+		}
+		all[without] = aim
 	}
+	return all
 }
 
 // Redeem marks the ticket as used until it expires.
@@ -43,9 +54,9 @@ func (b *Broker) Redeem(_ context.Context, ticket streamspace.TicketID, expires 
 
 // Revoke tells every gateway and keeps the revocation for keep.
 func (b *Broker) Revoke(_ context.Context, revocation broker.Revocation, keep time.Duration) error {
-	aim := target{revocation.Session, revocation.User, revocation.Viewer}
+	aim := target{revocation.Session, revocation.User, revocation.Viewer, revocation.Share}
 	if aim == (target{}) {
-		return errors.New("revoking: neither session nor user nor viewer is named")
+		return errors.New("revoking: neither session nor user nor viewer nor share is named")
 	}
 	now := b.lock()
 	defer b.mu.Unlock()
@@ -67,10 +78,10 @@ func (b *Broker) Revoke(_ context.Context, revocation broker.Revocation, keep ti
 
 // Revoked returns the revocation that forbids the stream, the latest if there
 // are several.
-func (b *Broker) Revoked(_ context.Context, session streamspace.SessionID, user streamspace.UserID, viewer streamspace.ViewerID, issued time.Time) (found broker.Revocation, revoked bool, err error) {
+func (b *Broker) Revoked(_ context.Context, viewer broker.Viewer, issued time.Time) (found broker.Revocation, revoked bool, err error) {
 	now := b.lock()
 	defer b.mu.Unlock()
-	for _, aim := range (target{session, user, viewer}).covering() {
+	for _, aim := range (target{viewer.Session, viewer.User, viewer.ID, viewer.Share}).covering() {
 		revocation, ok := b.revocations.get(aim, now)
 		if ok && issued.Before(revocation.Before) && revocation.Before.After(found.Before) {
 			found, revoked = revocation, true

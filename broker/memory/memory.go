@@ -29,6 +29,7 @@ type Broker struct {
 	touches       table[streamspace.SessionID, time.Time]                              // guarded by mu
 	redeemed      table[streamspace.TicketID, struct{}]                                // guarded by mu
 	revocations   table[target, broker.Revocation]                                     // guarded by mu
+	thumbnails    table[streamspace.SessionID, broker.Thumbnail]                       // guarded by mu; MaxThumbnail bytes each
 	nodes         table[streamspace.GatewayID, broker.Node]                            // guarded by mu
 	subscriptions map[*subscription]struct{}                                           // guarded by mu
 	sweepAt       time.Time                                                            // guarded by mu
@@ -44,6 +45,7 @@ func New(now func() time.Time) *Broker {
 		touches:       make(table[streamspace.SessionID, time.Time]),
 		redeemed:      make(table[streamspace.TicketID, struct{}]),
 		revocations:   make(table[target, broker.Revocation]),
+		thumbnails:    make(table[streamspace.SessionID, broker.Thumbnail]),
 		nodes:         make(table[streamspace.GatewayID, broker.Node]),
 		subscriptions: make(map[*subscription]struct{}),
 	}

@@ -29,10 +29,11 @@ func TestNothingThatEndedIsKept(t *testing.T) {
 		must(b.Touch(ctx, session, now))
 		must(b.Redeem(ctx, streamspace.NewTicketID(), now.Add(time.Second)))
 		must(b.Revoke(ctx, broker.Revocation{Session: session, Before: now}, time.Second))
+		must(b.PutThumbnail(ctx, session, broker.Thumbnail{JPEG: []byte("jpeg"), Taken: now}, time.Second))
 		must(b.Announce(ctx, broker.Node{Gateway: streamspace.NewGatewayID()}, time.Second))
 	}
 	kept := func() []int {
-		return []int{len(b.claims), len(b.viewers), len(b.touches), len(b.redeemed), len(b.revocations), len(b.nodes)}
+		return []int{len(b.claims), len(b.viewers), len(b.touches), len(b.redeemed), len(b.revocations), len(b.thumbnails), len(b.nodes)}
 	}
 	for i, n := range kept() {
 		if n != each {

@@ -57,6 +57,7 @@ func (b *Broker) sweep(now time.Time) {
 	b.touches.sweep(now)
 	b.redeemed.sweep(now)
 	b.revocations.sweep(now)
+	b.thumbnails.sweep(now)
 	b.nodes.sweep(now)
 	for session, viewers := range b.viewers {
 		if viewers.sweep(now) {

@@ -220,7 +220,7 @@ func (w *world) join(id streamspace.SessionID) broker.Viewer {
 // revoked tells whether a stream opened just now with a ticket of that age is forbidden.
 func (w *world) revoked(viewer broker.Viewer, issued time.Time) streamspace.Code {
 	w.Helper()
-	revocation, ok, err := w.broker.Revoked(w.Context(), viewer.Session, viewer.User, viewer.ID, issued)
+	revocation, ok, err := w.broker.Revoked(w.Context(), viewer, issued)
 	w.must(err)
 	if !ok {
 		return ""

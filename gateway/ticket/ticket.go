@@ -26,8 +26,10 @@ const (
 	Life = 60 * time.Second
 	// Leeway is what the clocks of control plane and gateway may differ.
 	Leeway = 5 * time.Second
-	// MaxBytes bounds a token before it is looked at. Ours are about 600 bytes.
+	// MaxBytes bounds a token before it is looked at. Ours are about 700 bytes.
 	MaxBytes = 2048
+	// MaxName bounds a viewer's name in bytes: it stands in a list beside others.
+	MaxName = 64
 
 	audience = "streamspace-stream"
 )
@@ -45,13 +47,18 @@ var (
 type Claims struct {
 	ID          streamspace.TicketID
 	Session     streamspace.SessionID
-	User        streamspace.UserID
+	User        streamspace.UserID  // empty: a guest, who came by a link
+	Share       streamspace.ShareID // what lets the viewer in; empty: the session's owner, or an administrator
 	Viewer      streamspace.ViewerID
+	Name        string // what other viewers are shown, at most MaxName bytes
 	Permissions []streamspace.Permission
 	Origin      string // origin of the page that embeds the viewer; empty for our own pages
 	Issued      time.Time
 	Expires     time.Time
 }
+
+// Guest tells whether the viewer has no account.
+func (c Claims) Guest() bool { return c.User == "" }
 
 // Allows tells whether the ticket carries the permission.
 func (c Claims) Allows(p streamspace.Permission) bool { return slices.Contains(c.Permissions, p) }
@@ -77,8 +84,10 @@ func (t Ticket) Format(f fmt.State, _ rune) { io.WriteString(f, redacted) }
 type wireClaims struct {
 	jwt.RegisteredClaims
 	Session     streamspace.SessionID    `json:"ses"`
-	User        streamspace.UserID       `json:"usr"`
+	User        streamspace.UserID       `json:"usr,omitempty"`
+	Share       streamspace.ShareID      `json:"shr,omitempty"`
 	Viewer      streamspace.ViewerID     `json:"vwr"`
+	Name        string                   `json:"nam,omitempty"`
 	Permissions []streamspace.Permission `json:"perms"`
 	Origin      string                   `json:"org,omitempty"`
 }
@@ -100,17 +109,25 @@ func NewMinter(key Key, now func() time.Time) *Minter {
 // Grant is what a new ticket shall allow.
 type Grant struct {
 	Session     streamspace.SessionID
-	User        streamspace.UserID
+	User        streamspace.UserID  // empty for a guest, who needs a share
+	Share       streamspace.ShareID // see Claims.Share
+	Name        string              // see Claims.Name
 	Permissions []streamspace.Permission
 	Origin      string // see Claims.Origin
 }
 
 // Mint signs a ticket for a new viewer and returns it with what it says.
 func (m *Minter) Mint(grant Grant) (Ticket, Claims, error) {
+	if grant.User == "" && grant.Share == "" {
+		return Ticket{}, Claims{}, fmt.Errorf("ticket for %s is for nobody: neither user nor share is named", grant.Session)
+	}
+	if len(grant.Name) > MaxName {
+		return Ticket{}, Claims{}, fmt.Errorf("ticket for %s names its viewer with %d bytes, more than %d", grant.Session, len(grant.Name), MaxName)
+	}
 	issued := m.now().UTC().Truncate(time.Second) // a JWT's dates are whole seconds
 	claims := Claims{
 		ID: streamspace.NewTicketID(), Viewer: streamspace.NewViewerID(),
-		Session: grant.Session, User: grant.User, Permissions: slices.Clone(grant.Permissions), Origin: grant.Origin,
+		Session: grant.Session, User: grant.User, Share: grant.Share, Name: grant.Name, Permissions: slices.Clone(grant.Permissions), Origin: grant.Origin,
 		Issued: issued, Expires: issued.Add(Life),
 	}
 	token := jwt.NewWithClaims(jwt.SigningMethodEdDSA, wireClaims{
@@ -118,7 +135,7 @@ func (m *Minter) Mint(grant Grant) (Ticket, Claims, error) {
 			ID: string(claims.ID), Audience: jwt.ClaimStrings{audience},
 			IssuedAt: jwt.NewNumericDate(claims.Issued), ExpiresAt: jwt.NewNumericDate(claims.Expires),
 		},
-		Session: claims.Session, User: claims.User, Viewer: claims.Viewer,
+		Session: claims.Session, User: claims.User, Share: claims.Share, Viewer: claims.Viewer, Name: claims.Name,
 		Permissions: claims.Permissions, Origin: claims.Origin,
 	})
 	token.Header["kid"] = m.key.id
@@ -175,11 +192,14 @@ func (v *Verifier) Verify(token string, session streamspace.SessionID) (Claims, 
 		return Claims{}, fmt.Errorf("%w: %s", ErrInvalid, reason(err))
 	}
 	claims := Claims{
-		ID: streamspace.TicketID(wire.ID), Session: wire.Session, User: wire.User, Viewer: wire.Viewer,
+		ID: streamspace.TicketID(wire.ID), Session: wire.Session, User: wire.User, Share: wire.Share, Viewer: wire.Viewer, Name: wire.Name,
 		Permissions: wire.Permissions, Origin: wire.Origin,
 	}
-	if wire.ID == "" || wire.Session == "" || wire.User == "" || wire.Viewer == "" || wire.IssuedAt == nil {
+	if wire.ID == "" || wire.Session == "" || (wire.User == "" && wire.Share == "") || wire.Viewer == "" || wire.IssuedAt == nil {
 		return Claims{}, fmt.Errorf("%w: a claim is missing", ErrInvalid)
+	}
+	if len(wire.Name) > MaxName {
+		return Claims{}, fmt.Errorf("%w: its name is longer than %d bytes", ErrInvalid, MaxName)
 	}
 	claims.Issued, claims.Expires = wire.IssuedAt.Time, wire.ExpiresAt.Time
 	if claims.Expires.Sub(claims.Issued) > Life {

@@ -24,7 +24,7 @@ func at(t time.Time) func() time.Time { return func() time.Time { return t } }
 func mint(t *testing.T, key Key, now time.Time) (Ticket, Claims) {
 	t.Helper()
 	ticket, claims, err := NewMinter(key, at(now)).Mint(Grant{
-		Session: streamspace.NewSessionID(), User: streamspace.NewUserID(),
+		Session: streamspace.NewSessionID(), User: streamspace.NewUserID(), Share: streamspace.NewShareID(), Name: "Ada \"π\" Lovelace",
 		Permissions: streamspace.OwnerPermissions, Origin: "https://embed.example",
 	})
 	if err != nil {
@@ -49,6 +49,29 @@ func TestMintedTicketVerifies(t *testing.T) {
 		if !claims.Allows(streamspace.PermissionControl) || claims.Allows(streamspace.PermissionAdmin) {
 			t.Errorf("wrong permissions: %v", claims.Permissions)
 		}
+	}
+}
+
+func TestGuestHasAShareAndNoUser(t *testing.T) {
+	t.Parallel()
+	key := NewKey()
+	minter := NewMinter(key, at(noon))
+	grant := Grant{Session: streamspace.NewSessionID(), Share: streamspace.NewShareID(), Name: "Guest", Permissions: []streamspace.Permission{streamspace.PermissionView}}
+	ticket, minted, err := minter.Mint(grant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims, err := NewVerifier(at(noon), key.Public()).Verify(ticket.Reveal(), grant.Session)
+	if err != nil || !claims.Guest() || claims.Share != grant.Share || claims.Name != "Guest" || fmt.Sprint(claims) != fmt.Sprint(minted) {
+		t.Errorf("verified %v (%v), minted %v", claims, err, minted)
+	}
+	grant.Name = strings.Repeat("x", MaxName+1)
+	if _, _, err := minter.Mint(grant); err == nil {
+		t.Error("a name that is too long was minted")
+	}
+	grant.Name, grant.Share = "", ""
+	if _, _, err := minter.Mint(grant); err == nil {
+		t.Error("a ticket for nobody was minted")
 	}
 }
 
@@ -110,6 +133,8 @@ func TestVerifyRefuses(t *testing.T) {
 		"lives too long":     {resign(func(w *wireClaims) { w.ExpiresAt = jwt.NewNumericDate(noon.Add(time.Hour)) }, jwt.SigningMethodEdDSA, key.private), minted.Session, noon, ErrInvalid},
 		"no id":              {resign(func(w *wireClaims) { w.ID = "" }, jwt.SigningMethodEdDSA, key.private), minted.Session, noon, ErrInvalid},
 		"no viewer":          {resign(func(w *wireClaims) { w.Viewer = "" }, jwt.SigningMethodEdDSA, key.private), minted.Session, noon, ErrInvalid},
+		"nobody":             {resign(func(w *wireClaims) { w.User, w.Share = "", "" }, jwt.SigningMethodEdDSA, key.private), minted.Session, noon, ErrInvalid},
+		"long name":          {resign(func(w *wireClaims) { w.Name = strings.Repeat("x", MaxName+1) }, jwt.SigningMethodEdDSA, key.private), minted.Session, noon, ErrInvalid},
 		"expired and forged": {parts[0] + "." + parts[1] + "." + flip(parts[2]), minted.Session, noon.Add(time.Hour), ErrInvalid},
 	} {
 		t.Run(name, func(t *testing.T) {
