@@ -48,7 +48,7 @@ func executable(file string) bool {
 
 // Availability says whether the template's program is installed here.
 func (r *Runtime) Availability(template streamspace.Template) runtime.Availability {
-	if len(template.Command) > 0 && lookInside(template.Command[0]) {
+	if len(template.Command) > 0 && (lookInside(template.Command[0]) || template.Command[0] == insideScene && r.scene != "") {
 		return runtime.Availability{Installed: true}
 	}
 	return runtime.Availability{
@@ -157,27 +157,44 @@ func (r *Runtime) installAgent(path string) error {
 			}
 		}
 	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return fmt.Errorf("reading the desktop agent: %w", err)
-	}
-	sum := sha256.Sum256(text)
 	dir := filepath.Join(r.data, "agent")
-	r.agent = filepath.Join(dir, hex.EncodeToString(sum[:8]))
-	if old, err := os.ReadFile(r.agent); err != nil || !bytes.Equal(old, text) {
-		temp := r.agent + ".new"
-		if err := errors.Join(os.WriteFile(temp, text, 0o755), os.Chmod(temp, 0o755), os.Rename(temp, r.agent)); err != nil {
-			return fmt.Errorf("installing the desktop agent: %w", err)
-		}
+	var err error
+	if r.agent, err = copyProgram(path, dir); err != nil {
+		return fmt.Errorf("installing the desktop agent: %w", err)
+	}
+	// Only who measures needs it, and says so in a template.
+	if r.scene, err = copyProgram(filepath.Join(filepath.Dir(path), filepath.Base(insideScene)), dir); err != nil {
+		r.scene = ""
 	}
 	copies, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
 	for _, c := range copies {
-		if c.Name() != filepath.Base(r.agent) {
+		if c.Name() != filepath.Base(r.agent) && c.Name() != filepath.Base(r.scene) {
 			os.Remove(filepath.Join(dir, c.Name())) // one that stays only takes room
 		}
 	}
 	return nil
+}
+
+// insideScene is where a desktop whose template runs it finds the bench's marker
+// program, which stands beside the agent where it is installed at all.
+const insideScene = "/run/streamspace-scene"
+
+// copyProgram puts a copy into the folder, named after its content.
+func copyProgram(path, dir string) (string, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(text)
+	file := filepath.Join(dir, hex.EncodeToString(sum[:8]))
+	if old, err := os.ReadFile(file); err != nil || !bytes.Equal(old, text) {
+		temp := file + ".new"
+		if err := errors.Join(os.WriteFile(temp, text, 0o755), os.Chmod(temp, 0o755), os.Rename(temp, file)); err != nil {
+			return "", err
+		}
+	}
+	return file, nil
 }

@@ -47,6 +47,7 @@ type Runtime struct {
 	// immutable
 	data, run string // folders
 	agent     string // the agent binary, copied to where sandboxes can read it
+	scene     string // the bench's marker program, likewise; empty where it is not installed
 	tag       string // marks our processes among all of this machine's
 	boot      string // see bootID
 	uidBase   int    // 0 when we are not root: then desktops run as ourselves

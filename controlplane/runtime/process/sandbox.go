@@ -277,6 +277,9 @@ func (b *sandbox) arguments() []string {
 	for _, name := range []string{"passwd", "group", "hosts", "resolv.conf", "machine-id"} {
 		args = append(args, "--ro-bind", filepath.Join(b.dir, name), "/etc/"+name)
 	}
+	if command := b.wanted.Template.Command; len(command) > 0 && command[0] == insideScene && b.runtime.scene != "" {
+		args = append(args, "--ro-bind", b.runtime.scene, insideScene)
+	}
 	args = append(args,
 		"--symlink", "../run", "/var/run", "--symlink", "../tmp", "/var/tmp",
 		"--bind", b.home, "/home/user",
