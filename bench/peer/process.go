@@ -188,8 +188,9 @@ func (t *tail) String() string {
 	return string(bytes.TrimSpace(t.text))
 }
 
-// freePort returns a port of the place that nothing listens on now.
-func freePort(place Place) (string, error) {
+// FreePort returns an address of the place with a port that nothing listens
+// on now.
+func FreePort(place Place) (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", fmt.Errorf("looking for a free port: %w", err)

@@ -80,7 +80,7 @@ func Websockify() Relay {
 		if err != nil {
 			return nil, err
 		}
-		address, err := freePort(place)
+		address, err := FreePort(place)
 		if err != nil {
 			return nil, err
 		}
@@ -125,7 +125,7 @@ func Nginx() Relay {
 		if _, err := os.Stat(module); err != nil {
 			return nil, fmt.Errorf("%s is %w: apt-get install libnginx-mod-stream", module, ErrMissing)
 		}
-		address, err := freePort(place)
+		address, err := FreePort(place)
 		if err != nil {
 			return nil, err
 		}

@@ -62,6 +62,40 @@ func (p *Process) CPU() (time.Duration, error) {
 	return sum, nil
 }
 
+// ByName sums over the processes and their present descendants, separately for
+// each program's name, as "Xvnc". What ends meanwhile is left out.
+func ByName(pids ...int) map[string]Usage {
+	all := map[string]Usage{}
+	seen := map[int]bool{}
+	for _, root := range pids {
+		for _, pid := range descendants(root) {
+			if seen[pid] {
+				continue
+			}
+			seen[pid] = true
+			name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+			if err != nil {
+				continue
+			}
+			cpu, err := cpuTime(pid)
+			if err != nil {
+				continue
+			}
+			pss, rss, err := memory(pid)
+			if err != nil {
+				continue
+			}
+			sum := all[strings.TrimSpace(string(name))]
+			sum.CPU += cpu
+			sum.PSS += pss
+			sum.RSS += rss
+			sum.Processes++
+			all[strings.TrimSpace(string(name))] = sum
+		}
+	}
+	return all
+}
+
 // cpuTime reads the process's CPU clock, which counts nanoseconds of all its
 // threads, those that have ended included; /proc/<pid>/stat counts in ticks of
 // 10 ms. The clock's id is made as clock_getcpuclockid(3) makes it.

@@ -6,10 +6,12 @@ package product
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"strings"
@@ -32,16 +34,30 @@ type Client struct {
 	base string // immutable: URL without a slash at its end
 	http *http.Client
 	csrf string
+	key  string // API key; empty when signed in with a password
+}
+
+// Way is how a client reaches an installation; the zero value is the usual one.
+type Way struct {
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	TLS  *tls.Config
 }
 
 // New returns a client that is not signed in.
-func New(base string) (*Client, error) {
+func New(base string) (*Client, error) { return NewBy(base, Way{}) }
+
+// NewBy is New by way of something.
+func NewBy(base string, way Way) (*Client, error) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		return nil, fmt.Errorf("making a cookie jar: %w", err)
 	}
-	return &Client{base: strings.TrimSuffix(base, "/"), http: &http.Client{Jar: jar, Timeout: requestTimeout}}, nil
+	transport := &http.Transport{DialContext: way.Dial, TLSClientConfig: way.TLS}
+	return &Client{base: strings.TrimSuffix(base, "/"), http: &http.Client{Jar: jar, Timeout: requestTimeout, Transport: transport}}, nil
 }
+
+// UseKey makes the client act with an API key instead of a sign-in.
+func (c *Client) UseKey(key string) { c.key = key }
 
 // Base returns the URL of the installation.
 func (c *Client) Base() string { return c.base }
@@ -158,6 +174,9 @@ func (c *Client) call(ctx context.Context, method, path string, body, into any) 
 		request.Header.Set("Content-Type", "application/json")
 	}
 	request.Header.Set("Origin", c.base)
+	if c.key != "" {
+		request.Header.Set("Authorization", "Bearer "+c.key)
+	}
 	if c.csrf != "" {
 		request.Header.Set("X-CSRF-Token", c.csrf)
 	}

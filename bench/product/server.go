@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -26,11 +25,17 @@ type Server struct {
 	Password string
 
 	process *peer.Process
+	place   peer.Place
 	folder  string
 }
 
 // Serve starts the program and waits until it is ready. Stop must be called.
 func Serve(ctx context.Context, program string) (*Server, error) {
+	return ServeAt(ctx, peer.Here(), program, nil)
+}
+
+// ServeAt is Serve in a place, with further templates: file names and texts.
+func ServeAt(ctx context.Context, place peer.Place, program string, templates map[string]string) (*Server, error) {
 	path, err := exec.LookPath(program)
 	if err != nil {
 		return nil, fmt.Errorf("%s is %w: make build", program, peer.ErrMissing)
@@ -39,15 +44,15 @@ func Serve(ctx context.Context, program string) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a data folder: %w", err)
 	}
-	s := &Server{Username: "admin", Password: rand.Text(), folder: folder}
-	if err := s.launch(ctx, path); err != nil {
+	s := &Server{Username: "admin", Password: rand.Text(), place: place, folder: folder}
+	if err := s.launch(ctx, path, templates); err != nil {
 		s.Stop()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *Server) launch(ctx context.Context, path string) error {
+func (s *Server) launch(ctx context.Context, path string, templates map[string]string) error {
 	// Sandboxes of other users must be able to pass through the folder.
 	if err := os.Chmod(s.folder, 0o755); err != nil {
 		return fmt.Errorf("opening the data folder: %w", err)
@@ -56,17 +61,25 @@ func (s *Server) launch(ctx context.Context, path string) error {
 	if err := os.WriteFile(passwordFile, []byte(s.Password+"\n"), 0o600); err != nil {
 		return fmt.Errorf("writing the password file: %w", err)
 	}
-	probe, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return fmt.Errorf("looking for a free port: %w", err)
+	catalog := filepath.Join(s.folder, "templates")
+	if err := os.Mkdir(catalog, 0o700); err != nil {
+		return fmt.Errorf("making a folder for templates: %w", err)
 	}
-	address := probe.Addr().String()
-	probe.Close()
+	for name, text := range templates {
+		if err := os.WriteFile(filepath.Join(catalog, name), []byte(text), 0o600); err != nil {
+			return fmt.Errorf("writing a template: %w", err)
+		}
+	}
+	address, err := peer.FreePort(s.place)
+	if err != nil {
+		return err
+	}
 	s.Base = "http://" + address
 	command := exec.Command(path, "up", "--listen", address,
-		"--data-dir", filepath.Join(s.folder, "data"), "--admin-password-file", passwordFile)
+		"--data-dir", filepath.Join(s.folder, "data"), "--admin-password-file", passwordFile,
+		"--template-dir", catalog)
 	command.Stdout = io.Discard
-	if s.process, err = peer.Launch(peer.Here(), command); err != nil {
+	if s.process, err = peer.Launch(s.place, command); err != nil {
 		return err
 	}
 	return s.ready(ctx)
@@ -75,7 +88,7 @@ func (s *Server) launch(ctx context.Context, path string) error {
 func (s *Server) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	client := &http.Client{Timeout: requestTimeout}
+	client := &http.Client{Timeout: requestTimeout, Transport: &http.Transport{DialContext: s.place.Dial}}
 	defer client.CloseIdleConnections()
 	for {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Base+"/readyz", nil)
@@ -97,6 +110,9 @@ func (s *Server) ready(ctx context.Context) error {
 		}
 	}
 }
+
+// PID is the server's process.
+func (s *Server) PID() int { return s.process.PID() }
 
 // Usage is what server and desktops use now.
 func (s *Server) Usage() (peer.Usage, error) { return s.process.Usage() }

@@ -26,7 +26,16 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("server answered HTTP %d: %s", e.Status, e.Body)
 }
 
-func dial(ctx context.Context, target string, options Options) (io.ReadWriteCloser, error) {
+// Dial opens a stream of RFB to the target, as Connect does, before any
+// handshake. Of the options only those of the connection count. A stream has
+// one reader and one writer at a time.
+func Dial(ctx context.Context, target string, options Options) (io.ReadWriteCloser, error) {
+	if options.Dial == nil {
+		options.Dial = new(net.Dialer).DialContext
+	}
+	if options.ReadBuffer == 0 {
+		options.ReadBuffer = DefaultReadBuffer
+	}
 	network, address, _ := strings.Cut(target, ":")
 	switch network {
 	case "tcp", "unix":
@@ -44,6 +53,7 @@ func dial(ctx context.Context, target string, options Options) (io.ReadWriteClos
 func dialWebSocket(ctx context.Context, target string, options Options) (io.ReadWriteCloser, error) {
 	dialer := websocket.Dialer{
 		NetDialContext:   options.Dial,
+		TLSClientConfig:  options.TLS,
 		HandshakeTimeout: handshakeTimeout,
 		Subprotocols:     []string{"binary"},
 		// The viewer's own buffer reads; gorilla's only needs to hold

@@ -7,6 +7,7 @@ package viewer
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -29,6 +30,8 @@ type Options struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Origin is the Origin header of a WebSocket handshake; empty sends none.
 	Origin string
+	// TLS is for wss:// targets; nil trusts what the system trusts.
+	TLS *tls.Config
 }
 
 const (
@@ -72,10 +75,7 @@ func Connect(ctx context.Context, target string, options Options) (*Viewer, erro
 	if options.Encodings == nil {
 		options.Encodings = defaultEncodings()
 	}
-	if options.Dial == nil {
-		options.Dial = new(net.Dialer).DialContext
-	}
-	conn, err := dial(ctx, target, options)
+	conn, err := Dial(ctx, target, options)
 	if err != nil {
 		return nil, err
 	}
