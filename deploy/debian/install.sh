@@ -12,7 +12,7 @@ run=(
   libturbojpeg0                                                                   # JPEG for viewers that share a desktop
   xterm pcmanfm mousepad galculator                                               # the first four applications
 )
-test=(python3 gcc libc6-dev chromium xdotool xclip x11-utils x11-apps tigervnc-tools procps)
+test=(redis-server python3 gcc libc6-dev chromium xdotool xclip x11-utils x11-apps tigervnc-tools procps)
 bench=(websockify nginx-full libnginx-mod-stream iproute2 chromium x11-apps)
 
 wanted=()

@@ -32,6 +32,8 @@ var rules = []rule{
 	{"gateway/relay", []string{".", "rfb"}, "bytes between two sockets; policy comes in as plain values"},
 	{"broker", []string{"."}, "the seam itself: it depends on neither side"},
 	{"broker/memory", []string{".", "broker"}, "one of the broker's two implementations"},
+	{"broker/redis", []string{".", "broker"}, "the other one"},
+	{"broker/redis/redistest", nil, "starts servers and knows nothing of what is kept in them"},
 	{"broker/brokertest", []string{".", "broker"}, "the suite sees the interface only"},
 	{"controlplane/store", []string{"."}, "rows know nothing of who reads them"},
 	{"controlplane/identity", []string{".", "controlplane/store"}, "accounts are rows and rules"},

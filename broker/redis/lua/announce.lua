@@ -1,0 +1,8 @@
+-- KEYS: ends, about. ARGV: gateway's id, node, ms.
+local now = clock()
+prune(KEYS[1], KEYS[2], now)
+redis.call('ZADD', KEYS[1], now + ARGV[3] * 1000, ARGV[1])
+redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
+linger(KEYS[1], ARGV[3])
+linger(KEYS[2], ARGV[3])
+return 1
