@@ -172,18 +172,18 @@ func drawTPixels(p *Picture, area image.Rectangle, data []byte) {
 }
 
 // expand turns red, green and blue into our pixels. This is what a desktop on the
-// same machine costs, so four pixels go at once: read as one big-endian number
-// with the byte that follows, the three are in the order that we want.
+// same machine costs, so eight pixels go at once: in eight bytes read as one
+// big-endian number, two pixels are in the order that we want.
 func expand(dst, src []byte) {
-	const pixels = 4
-	for len(dst) >= pixels*BytesPerPixel && len(src) >= pixels*tightPixel+1 {
-		d, s := dst[:pixels*BytesPerPixel:pixels*BytesPerPixel], src[:pixels*tightPixel+1:pixels*tightPixel+1]
-		a := uint64(binary.BigEndian.Uint32(s[0:]) >> 8)
-		b := uint64(binary.BigEndian.Uint32(s[3:]) >> 8)
-		binary.LittleEndian.PutUint64(d[0:], a|b<<32)
-		a = uint64(binary.BigEndian.Uint32(s[6:]) >> 8)
-		b = uint64(binary.BigEndian.Uint32(s[9:]) >> 8)
-		binary.LittleEndian.PutUint64(d[8:], a|b<<32)
+	const pixels = 8
+	for len(dst) >= pixels*BytesPerPixel && len(src) >= pixels*tightPixel+2 {
+		d, s := (*[pixels * BytesPerPixel]byte)(dst), (*[pixels*tightPixel + 2]byte)(src)
+		a, b := binary.BigEndian.Uint64(s[0:]), binary.BigEndian.Uint64(s[6:])
+		binary.LittleEndian.PutUint64(d[0:], a>>40|a>>16&pixelMask<<32)
+		binary.LittleEndian.PutUint64(d[8:], b>>40|b>>16&pixelMask<<32)
+		a, b = binary.BigEndian.Uint64(s[12:]), binary.BigEndian.Uint64(s[18:])
+		binary.LittleEndian.PutUint64(d[16:], a>>40|a>>16&pixelMask<<32)
+		binary.LittleEndian.PutUint64(d[24:], b>>40|b>>16&pixelMask<<32)
 		dst, src = dst[pixels*BytesPerPixel:], src[pixels*tightPixel:]
 	}
 	for len(dst) >= BytesPerPixel && len(src) >= tightPixel {

@@ -29,7 +29,7 @@ const (
 // cell is what is known of a part of the region.
 type cell struct {
 	kind   kind
-	soft   bool // not a photo, but no sharp edges either
+	soft   bool // no sharp edges: JPEG does no harm
 	taken  bool // by a rectangle
 	colour uint32
 	first  int // of the cell's colours in grid.colours
@@ -108,10 +108,10 @@ func (e *Encoder) join(column, row int) {
 		e.appendFull(g.area(column, row, columns, rows))
 	case kindPhoto:
 		columns, rows = e.grow(column, row, maxJPEGArea, func(o *cell) match {
-			if o.kind == kindFill || o.soft {
-				return tolerated
+			if o.kind == kindPhoto {
+				return wanted
 			}
-			return matchIf(o.kind == kindPhoto)
+			return min(matchIf(o.soft), tolerated)
 		})
 		g.take(column, row, columns, rows)
 		e.appendJPEG(g.area(column, row, columns, rows))

@@ -34,7 +34,7 @@ func CheckFormat(format rfb.PixelFormat) error {
 // format for which CheckFormat has no error, and returns how many: one for each
 // that is not empty, so the caller bounds them.
 func AppendRaw(dst []byte, p *picture.Picture, rects []image.Rectangle, format rfb.PixelFormat) (out []byte, count int) {
-	c := newConversion(format)
+	c := NewConversion(format)
 	for _, r := range rects {
 		if r = r.Intersect(p.Bounds()); r.Empty() {
 			continue
@@ -43,22 +43,24 @@ func AppendRaw(dst []byte, p *picture.Picture, rects []image.Rectangle, format r
 		header.Encoding = rfb.EncodingRaw
 		dst = rfb.AppendRect(dst, header)
 		for y := r.Min.Y; y < r.Max.Y; y++ {
-			dst = c.append(dst, p.Row(y, r.Min.X, r.Max.X))
+			dst = c.Append(dst, p.Row(y, r.Min.X, r.Max.X))
 		}
 		count++
 	}
 	return dst, count
 }
 
-// conversion turns our pixels into those of another format.
-type conversion struct {
+// Conversion turns our pixels into those of another format: viewers want cursors
+// in their own, too, even where Tight means the same in several of them.
+type Conversion struct {
 	format           rfb.PixelFormat
 	same             bool
 	red, green, blue [256]uint32 // what an intensity adds to a pixel
 }
 
-func newConversion(format rfb.PixelFormat) *conversion {
-	c := &conversion{format: format}
+// NewConversion is for a format for which CheckFormat has no error.
+func NewConversion(format rfb.PixelFormat) *Conversion {
+	c := &Conversion{format: format}
 	own := rfb.RGB888()
 	own.Depth = format.Depth
 	if c.same = format == own; c.same {
@@ -75,7 +77,8 @@ func newConversion(format rfb.PixelFormat) *conversion {
 // scale gives an intensity of 0 to 255 as one of 0 to limit, the nearest.
 func scale(intensity uint32, limit uint16) uint32 { return (intensity*uint32(limit) + 127) / 255 }
 
-func (c *conversion) append(dst, row []byte) []byte {
+// Append appends whole pixels.
+func (c *Conversion) Append(dst, row []byte) []byte {
 	if c.same {
 		return append(dst, row...)
 	}
