@@ -24,6 +24,7 @@ type Report struct {
 	Versions   []Fact    `json:"versions"`
 	Parameters []Fact    `json:"parameters"`
 	Tables     []*Table  `json:"tables"`
+	Plots      []*Plot   `json:"plots,omitempty"`
 	Notes      []string  `json:"notes,omitempty"`
 }
 
