@@ -1,5 +1,11 @@
 package tight
 
+import (
+	"testing"
+
+	"github.com/streamspace/streamspace/rfb/picture"
+)
+
 // Standard is the compressor of a machine without libturbojpeg.
 func Standard() compressor { return &standard{} }
 
@@ -9,4 +15,25 @@ func NewEncoderOf(c compressor) *Encoder {
 	e.jpeg.close()
 	e.jpeg = c
 	return e
+}
+
+// Best compresses whole pictures as the machine best can.
+func Best(t testing.TB) func(*picture.Picture, Quality) {
+	c := newCompressor()
+	t.Cleanup(c.close)
+	return func(p *picture.Picture, q Quality) {
+		if _, err := c.compress(p, p.Bounds(), q.jpeg(), q.chroma()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// ClassifyAll looks at all cells of a picture.
+func (e *Encoder) ClassifyAll(p *picture.Picture, q Quality) {
+	e.picture, e.quality = p, q
+	g := &e.grid
+	g.cut(p.Bounds(), cellSide)
+	for i := range g.cells {
+		e.classify(&g.cells[i], g.area(i%g.columns, i/g.columns, 1, 1))
+	}
 }
