@@ -26,14 +26,14 @@ const (
 	PermissionClipboardOut Permission = "clipboard.out" // desktop's clipboard to the viewer
 	PermissionFiles        Permission = "files"
 	PermissionAudio        Permission = "audio"
-	PermissionAdmin        Permission = "admin"
+	PermissionAdmin        Permission = "admin" // take control from others; never given away by a share
 )
 
 // OwnerPermissions is what the owner of a session gets when asking for nothing
 // in particular.
 var OwnerPermissions = []Permission{
 	PermissionView, PermissionControl, PermissionClipboardIn, PermissionClipboardOut,
-	PermissionFiles, PermissionAudio,
+	PermissionFiles, PermissionAudio, PermissionAdmin,
 }
 
 // DesiredState is what somebody asked a session to be.

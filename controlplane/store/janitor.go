@@ -15,10 +15,13 @@ const (
 	// throttleRetention is longer than the longest block and than the time
 	// after which failures are forgotten.
 	throttleRetention = 48 * time.Hour
+	// shareRetention is how long an ended share can still be looked up by hand;
+	// the audit trail keeps what was done with it.
+	shareRetention = 30 * 24 * time.Hour
 )
 
 // Janitor removes rows that have had their day: old events, expired sign-ins
-// and one-time links, forgotten failures.
+// and one-time links, forgotten failures, shares that ended long ago.
 type Janitor struct {
 	Store *Store
 	Log   *slog.Logger
@@ -51,6 +54,15 @@ func (j *Janitor) Clean(ctx context.Context) error {
 	}
 	if _, err := j.Store.DeleteOldThrottles(ctx, now.Add(-throttleRetention)); err != nil {
 		return err
+	}
+	for {
+		n, err := j.Store.DeleteSharesBefore(ctx, DeleteSharesBeforeParams{Before: now.Add(-shareRetention), Max: janitorBatch})
+		if err != nil {
+			return err
+		}
+		if n < janitorBatch {
+			break
+		}
 	}
 	for {
 		n, err := j.Store.DeleteEventsBefore(ctx, DeleteEventsBeforeParams{Before: now.Add(-eventRetention), Max: janitorBatch})

@@ -87,6 +87,22 @@ type Session struct {
 	StoppedAt          *time.Time
 }
 
+type Share struct {
+	ID          streamspace.ShareID
+	SessionID   streamspace.SessionID
+	CreatedBy   streamspace.UserID
+	UserID      *streamspace.UserID
+	TokenHash   []byte
+	Label       string
+	Permissions []streamspace.Permission
+	CreatedAt   time.Time
+	ChangedAt   time.Time
+	ExpiresAt   *time.Time
+	RevokedAt   *time.Time
+	LastUsedAt  *time.Time
+	Uses        int64
+}
+
 type SignInThrottle struct {
 	Key           string
 	Failures      int32

@@ -99,8 +99,8 @@ func (q *Queries) takeHome(ctx context.Context, n NewSession) (Home, error) {
 }
 
 // ChangeSession locks the row, lets change alter it, writes it and tells it.
-// When the state becomes stopped, the home is detached in the same transaction
-// and the event is session.deleted. change sees the newest row and may return
+// When the state becomes stopped, the home is detached and the shares end in the
+// same transaction, and the event is session.deleted. change sees the newest row and may return
 // ErrUnchanged, or any other error to give up. now stamps the change.
 // ErrConflict: change lets a stopped session live again, or takes its epoch
 // back, by which an older desktop would pass for the present one.
@@ -128,6 +128,13 @@ func (s *Store) ChangeSession(ctx context.Context, id streamspace.SessionID, now
 		if row.State == streamspace.StateStopped && before.State != streamspace.StateStopped {
 			event = EventSessionDeleted
 			row.StoppedAt = &now
+			ended, err := q.EndSharesOfSession(ctx, EndSharesOfSessionParams{SessionID: id, Now: now})
+			if err != nil {
+				return err
+			}
+			if err := q.tellEndedShares(ctx, ended, ShareStopped); err != nil {
+				return err
+			}
 			if err := q.DetachHome(ctx, DetachHomeParams{SessionID: &id, Now: now}); err != nil {
 				return err
 			}

@@ -24,7 +24,8 @@ func (s *Store) CreateUser(ctx context.Context, p InsertUserParams) (User, error
 	return user, err
 }
 
-// ChangeUser alters what p sets and tells it. A disabled user's sign-ins end.
+// ChangeUser alters what p sets and tells it. A disabled user's sign-ins end,
+// and so do the shares that they made or got.
 // It returns ErrLastAdmin rather than leave no active administrator.
 func (s *Store) ChangeUser(ctx context.Context, p UpdateUserParams) (User, error) {
 	var user User
@@ -42,6 +43,9 @@ func (s *Store) ChangeUser(ctx context.Context, p UpdateUserParams) (User, error
 			if err = q.DeleteLoginsBut(ctx, DeleteLoginsButParams{UserID: user.ID}); err != nil {
 				return err
 			}
+		}
+		if err = q.endSharesOf(ctx, user, p.Now); err != nil {
+			return err
 		}
 		return q.tellUser(ctx, EventUserUpdated, user)
 	})

@@ -114,6 +114,19 @@ type Grant struct {
 	Name        string              // see Claims.Name
 	Permissions []streamspace.Permission
 	Origin      string // see Claims.Origin
+	// After is when rights were last taken away: the ticket counts as issued no
+	// earlier than the whole second that follows, so that the withdrawal is of
+	// older tickets only. It is not in the future.
+	After time.Time
+}
+
+// AfterWithdrawal is the earliest date of issue of a ticket that a withdrawal
+// at that time does not concern: the whole second that follows.
+func AfterWithdrawal(at time.Time) time.Time {
+	if at.IsZero() {
+		return at
+	}
+	return at.UTC().Truncate(time.Second).Add(time.Second)
 }
 
 // Mint signs a ticket for a new viewer and returns it with what it says.
@@ -125,6 +138,9 @@ func (m *Minter) Mint(grant Grant) (Ticket, Claims, error) {
 		return Ticket{}, Claims{}, fmt.Errorf("ticket for %s names its viewer with %d bytes, more than %d", grant.Session, len(grant.Name), MaxName)
 	}
 	issued := m.now().UTC().Truncate(time.Second) // a JWT's dates are whole seconds
+	if first := AfterWithdrawal(grant.After); issued.Before(first) {
+		issued = first // at most a second ahead: within Leeway
+	}
 	claims := Claims{
 		ID: streamspace.NewTicketID(), Viewer: streamspace.NewViewerID(),
 		Session: grant.Session, User: grant.User, Share: grant.Share, Name: grant.Name, Permissions: slices.Clone(grant.Permissions), Origin: grant.Origin,

@@ -46,7 +46,7 @@ func TestMintedTicketVerifies(t *testing.T) {
 		if fmt.Sprint(claims) != fmt.Sprint(minted) {
 			t.Errorf("verified %v, minted %v", claims, minted)
 		}
-		if !claims.Allows(streamspace.PermissionControl) || claims.Allows(streamspace.PermissionAdmin) {
+		if !claims.Allows(streamspace.PermissionControl) || claims.Allows("everything") {
 			t.Errorf("wrong permissions: %v", claims.Permissions)
 		}
 	}
@@ -72,6 +72,29 @@ func TestGuestHasAShareAndNoUser(t *testing.T) {
 	grant.Name, grant.Share = "", ""
 	if _, _, err := minter.Mint(grant); err == nil {
 		t.Error("a ticket for nobody was minted")
+	}
+}
+
+func TestTicketsAfterAWithdrawal(t *testing.T) {
+	t.Parallel()
+	key, grant := NewKey(), Grant{Session: streamspace.NewSessionID(), User: streamspace.NewUserID()}
+	for _, c := range []struct {
+		now, after time.Duration // since noon
+		issued     time.Duration
+	}{
+		{300 * time.Millisecond, 200 * time.Millisecond, time.Second}, // the same second: the next one
+		{time.Second, 200 * time.Millisecond, time.Second},
+		{time.Minute, 0, time.Minute},
+		{0, 0, time.Second},
+	} {
+		grant.After = noon.Add(c.after)
+		ticket, claims, err := NewMinter(key, at(noon.Add(c.now))).Mint(grant)
+		if err != nil || !claims.Issued.Equal(noon.Add(c.issued)) || claims.Issued.Before(AfterWithdrawal(grant.After)) {
+			t.Errorf("%+v: issued %s (%v)", c, claims.Issued, err)
+		}
+		if _, err := NewVerifier(at(noon.Add(c.now)), key.Public()).Verify(ticket.Reveal(), grant.Session); err != nil {
+			t.Errorf("%+v: %v", c, err)
+		}
 	}
 }
 
