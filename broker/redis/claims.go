@@ -57,7 +57,7 @@ func (b *Broker) Renew(ctx context.Context, claim broker.Claim, ttl time.Duratio
 
 // Release gives the claim up, if it is the present one.
 func (b *Broker) Release(ctx context.Context, claim broker.Claim) error {
-	b.leases.forget(claim)
+	b.leases.release(claim, b.now())
 	_, err := b.run(ctx, "release", b.scripts.release, []string{b.keys.of(claim.Session, "claim")},
 		string(claim.Gateway), strconv.FormatUint(claim.Epoch, 10))
 	return err
@@ -67,21 +67,25 @@ func (b *Broker) Release(ctx context.Context, claim broker.Claim) error {
 type request struct {
 	claim   broker.Claim // Epoch is what the caller knows or has
 	ttl     time.Duration
-	want    string // "claim" or "renew"
+	want    string // "claim", "anew" or "renew"
 	vouched bool
 	sent    time.Time
 }
 
 func (b *Broker) request(session streamspace.SessionID, gateway streamspace.GatewayID, ttl time.Duration) request {
 	now := b.now()
-	epoch, alive := b.leases.know(session, gateway, now)
-	return request{broker.Claim{Session: session, Gateway: gateway, Epoch: epoch}, ttl, "claim", alive, now}
+	known := b.leases.know(session, gateway)
+	want := "claim"
+	if known.released {
+		want = "anew"
+	}
+	return request{broker.Claim{Session: session, Gateway: gateway, Epoch: known.epoch}, ttl, want, known.alive(now), now}
 }
 
 func (b *Broker) renewal(claim broker.Claim, ttl time.Duration) request {
 	now := b.now()
-	epoch, alive := b.leases.know(claim.Session, claim.Gateway, now)
-	return request{claim, ttl, "renew", alive && epoch == claim.Epoch, now}
+	known := b.leases.know(claim.Session, claim.Gateway)
+	return request{claim, ttl, "renew", known.epoch == claim.Epoch && known.alive(now), now}
 }
 
 func (r request) keys(k keys) []string {
@@ -106,7 +110,7 @@ func (b *Broker) granted(r request, answer *client.Cmd) (broker.Claim, error) {
 	case err == nil:
 		b.leases.note(claim, b.now())
 	case errors.Is(err, broker.ErrStaleClaim):
-		b.leases.forget(r.claim)
+		b.leases.lose(r.claim)
 	}
 	return claim, err
 }

@@ -28,9 +28,14 @@ type holding struct {
 }
 
 type lease struct {
-	epoch uint64
-	until time.Time // by this process's clock, counted from before the request was sent
+	epoch    uint64
+	until    time.Time // by this process's clock, counted from before the request was sent
+	released bool      // it was given up, and Redis may not know yet
 }
+
+// staleKeep is how long after its end a lease is remembered here: longer than
+// Redis keeps the claim, so that a release on its way is not forgotten before.
+const staleKeep = time.Minute
 
 // leastSweep is from how many leases on those that ran out are looked for.
 const leastSweep = 1024
@@ -38,49 +43,69 @@ const leastSweep = 1024
 // alive tells whether the lease still runs, by both of the machine's clocks: the
 // monotonic one stands still while a machine sleeps, the other can be set back.
 func (l lease) alive(now time.Time) bool {
-	return now.Before(l.until) && now.Round(0).Before(l.until.Round(0))
+	return !l.released && now.Before(l.until) && now.Round(0).Before(l.until.Round(0))
 }
 
-// know returns the epoch that is known, zero if none is, and whether the lease
-// under it runs.
-func (l *leases) know(session streamspace.SessionID, gateway streamspace.GatewayID, now time.Time) (epoch uint64, alive bool) {
+// know returns the latest lease that is known, the zero one if none is.
+func (l *leases) know(session streamspace.SessionID, gateway streamspace.GatewayID) lease {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	known, ok := l.held[holding{session, gateway}]
-	return known.epoch, ok && known.alive(now)
+	return l.held[holding{session, gateway}]
 }
 
 // note records what Redis granted.
 func (l *leases) note(claim broker.Claim, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.held == nil {
-		l.held = make(map[holding]lease)
-	}
 	key := holding{claim.Session, claim.Gateway}
 	known := l.held[key]
 	// Answers may overtake each other.
-	if claim.Epoch < known.epoch || claim.Epoch == known.epoch && claim.Expires.Before(known.until) {
+	if claim.Epoch < known.epoch || claim.Epoch == known.epoch && (known.released || claim.Expires.Before(known.until)) {
 		return
 	}
-	l.held[key] = lease{claim.Epoch, claim.Expires}
+	l.put(key, lease{epoch: claim.Epoch, until: claim.Expires}, now)
+}
+
+// put records the lease and now and then forgets those that ran out in Redis
+// too; the caller holds mu.
+func (l *leases) put(key holding, known lease, now time.Time) {
+	if l.held == nil {
+		l.held = make(map[holding]lease)
+	}
+	l.held[key] = known
 	if len(l.held) < max(l.sweep, leastSweep) {
 		return
 	}
 	for key, lease := range l.held {
-		if !lease.alive(now) {
+		if lease.until.Add(staleKeep).Before(now) {
 			delete(l.held, key)
 		}
 	}
 	l.sweep = 2 * len(l.held)
 }
 
-// forget drops the claim, if it is not a later one that is known.
-func (l *leases) forget(claim broker.Claim) {
+// release records that the claim was given up, if no later one is known. The
+// word of it may reach Redis late: a claim made meanwhile must not have the same
+// epoch, or it would be the one that is given up.
+func (l *leases) release(claim broker.Claim, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	key := holding{claim.Session, claim.Gateway}
-	if l.held[key].epoch <= claim.Epoch {
+	if known := l.held[key]; known.epoch <= claim.Epoch {
+		until := claim.Expires
+		if known.until.After(until) {
+			until = known.until
+		}
+		l.put(key, lease{claim.Epoch, until, true}, now)
+	}
+}
+
+// lose records that the claim is stale, if no later one is known.
+func (l *leases) lose(claim broker.Claim) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	key := holding{claim.Session, claim.Gateway}
+	if known := l.held[key]; known.epoch == claim.Epoch && !known.released {
 		delete(l.held, key)
 	}
 }

@@ -2,7 +2,8 @@
 -- KEYS: claim {g: gateway, e: epoch, x: when it runs out}, route. The claim's key outlives the
 -- claim, so that the epoch is remembered after it.
 -- ARGV: 1 gateway, 2 lease in microseconds, 3 how long the key is kept in ms,
--- 4 'claim' or 'renew', 5 the epoch the caller knows or 0, 6 '1' if the caller
+-- 4 'claim', 'renew', or 'anew' for a claim after a release: that may still be on
+-- its way, so the claim gets another epoch, 5 the epoch the caller knows or 0, 6 '1' if the caller
 -- vouches that its lease under that epoch has not run out, 7 how long the route
 -- is kept: what is in use is not forgotten.
 -- Returns: 'held' or 'claimed' or 'stale', gateway, epoch, microseconds left.
@@ -14,11 +15,12 @@ local live = holder and ends > now
 
 if vouched and newer(mine, epoch) then
   epoch = mine -- the store forgot it: it was emptied, or a replica that lagged took over
-elseif live and holder == gateway and (want == 'claim' or epoch == mine) then
+elseif live and holder == gateway and
+  (want == 'claim' or want == 'renew' and epoch == mine or want == 'anew' and newer(epoch, mine)) then
   -- goes on as it is
 elseif want == 'renew' then
   return {'stale'}
-elseif live then
+elseif live and holder ~= gateway then
   return {'claimed', holder, epoch, ends - now}
 else
   -- Above everything that this store remembers, that the caller remembers, and

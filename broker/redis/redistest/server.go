@@ -4,14 +4,16 @@
 package redistest
 
 import (
-	"context"
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -32,8 +34,7 @@ type Server struct {
 
 	port    int
 	options []string
-	config  string         // path of a configuration file, if there is one
-	probe   client.Options // how its own readiness is asked for
+	config  string // path of a configuration file, if there is one
 
 	mu  sync.Mutex
 	cmd *exec.Cmd // guarded by mu; nil while it does not run
@@ -66,7 +67,6 @@ func newServer(configure func(*Server), options ...string) (*Server, error) {
 			break
 		}
 		s.Address = net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port))
-		s.probe = client.Options{Addr: s.Address, DialerRetries: 1, MaxRetries: -1}
 		if configure != nil {
 			configure(s)
 		}
@@ -107,20 +107,30 @@ func (s *Server) Restart() error {
 	s.mu.Lock()
 	s.cmd = cmd
 	s.mu.Unlock()
-	c := client.NewClient(&s.probe)
-	defer c.Close()
-	if err := Until(func() error {
-		err := c.Ping(context.Background()).Err()
-		if client.IsAuthError(err) || client.IsPermissionError(err) {
-			return nil // it is there
-		}
-		return err
-	}); err != nil {
+	if err := Until(s.ping); err != nil {
 		s.Kill()
 		log, _ := os.ReadFile(filepath.Join(s.Dir, "log"))
 		return fmt.Errorf("waiting for redis-server at %s: %w\n%s", s.Address, err, log)
 	}
 	return nil
+}
+
+// ping asks whether the server is there. That it wants a password says so too.
+func (s *Server) ping() error {
+	conn, err := net.DialTimeout("tcp", s.Address, time.Second)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(time.Second)) // a TCP connection takes deadlines
+	if _, err := io.WriteString(conn, "PING\r\n"); err != nil {
+		return err
+	}
+	answer, err := bufio.NewReader(conn).ReadString('\n')
+	if err == nil && !strings.HasPrefix(answer, "+PONG") && !strings.HasPrefix(answer, "-NOAUTH") {
+		err = fmt.Errorf("it says %q", answer)
+	}
+	return err
 }
 
 // Kill ends the server as a power cut would.
