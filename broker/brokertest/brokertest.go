@@ -24,6 +24,9 @@ type Harness struct {
 	Now func() time.Time
 	// Pass lets d go by on that clock: it moves it, or it sleeps.
 	Pass func(d time.Duration)
+	// Forget makes the broker lose all that it was told, as a server does that
+	// is emptied; nil where nothing can.
+	Forget func()
 }
 
 const (
@@ -46,6 +49,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Harness) {
 	}{
 		{"Routes", routes}, {"Claims", claims}, {"Admission", admission},
 		{"Presence", presence}, {"Thumbnails", thumbnails}, {"Fleet", fleet}, {"Subscriptions", subscriptions},
+		{"Resets", resets},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()
@@ -55,6 +59,9 @@ func Run(t *testing.T, fresh func(t *testing.T) Harness) {
 					harness := fresh(t)
 					if len(harness.Handles) < 2 {
 						t.Fatalf("the harness has %d handles, fewer than two", len(harness.Handles))
+					}
+					if group.name == "Resets" && harness.Forget == nil {
+						t.Skip("this broker forgets nothing")
 					}
 					test.run(t, &bench{T: t, Harness: harness, ctx: t.Context()})
 				})

@@ -87,8 +87,15 @@ func (silence) Printf(context.Context, string, ...any) {}
 // every subscription and closes the connections.
 func (b *Broker) Run(ctx context.Context) error {
 	var group sync.WaitGroup
-	group.Go(func() { b.follow(ctx) })
-	group.Go(func() { b.watch(ctx) })
+	known := make(chan struct{}) // from then on a loss of memory is noticed
+	group.Go(func() { b.watch(ctx, known) })
+	group.Go(func() {
+		select {
+		case <-known:
+			b.follow(ctx)
+		case <-ctx.Done():
+		}
+	})
 	group.Wait()
 	b.events.close()
 	if err := b.client.Close(); err != nil {

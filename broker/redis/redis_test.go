@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	client "github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
 	"github.com/streamspace/streamspace/broker"
@@ -72,8 +73,28 @@ func conformance(t *testing.T, options redis.Options) {
 		own := apart(options)
 		return brokertest.Harness{
 			Handles: []broker.Broker{start(t, own), start(t, own)}, Now: time.Now, Pass: time.Sleep,
+			Forget: func() { empty(t, options, own.Prefix) },
 		}
 	})
+}
+
+// empty deletes every key with the prefix: to those who use it, Redis was emptied.
+func empty(t *testing.T, options redis.Options, prefix string) {
+	t.Helper()
+	ctx := context.Background()
+	for _, address := range options.Addresses {
+		c := client.NewClient(&client.Options{Addr: address})
+		defer c.Close()
+		names, err := c.Keys(ctx, prefix+":*").Result()
+		for _, name := range names {
+			if err == nil {
+				err = c.Del(ctx, name).Err()
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestConformance(t *testing.T) {

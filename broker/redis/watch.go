@@ -16,7 +16,8 @@ const probeEvery = time.Second
 type lives [buckets]string
 
 // watch notices when Redis goes and comes, and when it forgot, until ctx ends.
-func (b *Broker) watch(ctx context.Context) {
+// It closes first when it has heard of Redis for the first time.
+func (b *Broker) watch(ctx context.Context, first chan<- struct{}) {
 	var known lives
 	var away time.Time // since when; zero while it is there
 	b.metrics.up.Set(1)
@@ -31,6 +32,9 @@ func (b *Broker) watch(ctx context.Context) {
 			b.log.Warn("Redis does not answer", "error", err)
 		case err == nil:
 			forgot := known.differ(seen)
+			if known == (lives{}) {
+				close(first)
+			}
 			known = seen
 			if !away.IsZero() {
 				b.metrics.up.Set(1)
