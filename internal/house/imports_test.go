@@ -30,6 +30,7 @@ var rules = []rule{
 	{"gateway", []string{".", "rfb", "broker"}, "the edge moves frames and never learns why a desktop runs"},
 	{"gateway/ticket", []string{"."}, "checked without asking anyone"},
 	{"gateway/relay", []string{".", "rfb"}, "bytes between two sockets; policy comes in as plain values"},
+	{"gateway/video", []string{".", "rfb"}, "video out of pixels: it knows nothing of who watches"},
 	{"broker", []string{"."}, "the seam itself: it depends on neither side"},
 	{"broker/memory", []string{".", "broker"}, "one of the broker's two implementations"},
 	{"broker/redis", []string{".", "broker"}, "the other one"},
@@ -62,6 +63,7 @@ var forbidden = map[string][]string{
 	"rfb":                   {"log/slog", "github.com/", "golang.org/x/"},
 	"rfb/picture":           {"log/slog", "golang.org/x/", "github.com/ebitengine/", "github.com/prometheus/", "github.com/gorilla/"},
 	"rfb/tight":             {"log/slog", "golang.org/x/", "github.com/prometheus/", "github.com/gorilla/"},
+	"gateway/video":         {"log/slog", "github.com/prometheus/", "github.com/gorilla/", "github.com/pion/"},
 	".":                     {"github.com/jackc/", "github.com/prometheus/", "golang.org/x/"},
 }
 
