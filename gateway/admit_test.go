@@ -22,7 +22,7 @@ func TestTicketsThatDoNotPass(t *testing.T) {
 	h.publish(session, newDesktop(t, silent).address, 1)
 
 	foreign, _ := h.mint(streamspace.NewSessionID())
-	late, _, err := ticket.NewMinter(ticket.NewKey(), func() time.Time { return time.Now() }).Mint(ticket.Grant{Session: session})
+	late, _, err := ticket.NewMinter(ticket.NewKey(), func() time.Time { return time.Now() }).Mint(ticket.Grant{Session: session, User: streamspace.NewUserID()})
 	if err != nil {
 		t.Fatal(err)
 	}

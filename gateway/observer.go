@@ -30,4 +30,6 @@ func (o *observer) Withheld(kind string, to relay.Direction) {
 	o.filtered.WithLabelValues(kind, directions[to]).Inc()
 }
 
+func (o *observer) Slow(slow bool) { o.stream.gateway.tuner.pace(o.stream.socket.NetConn(), slow) }
+
 func (o *observer) Input() { o.stream.desktop.touch() }

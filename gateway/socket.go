@@ -16,6 +16,9 @@ const (
 	// must reach the desktop while the frames are young. 128 KiB is two
 	// large rectangles: at 60 frames/s a fast link never runs dry.
 	unsentMark = 128 << 10
+	// slowUnsentMark is the mark for a viewer that does not keep up: what its
+	// kernel holds is stale when it arrives, and nobody profits from it.
+	slowUnsentMark = 16 << 10
 	// userTimeout ends a connection whose peer acknowledges nothing for this
 	// many milliseconds (TCP_USER_TIMEOUT, RFC 5482): longer than the write stall
 	// limit, so that the gateway's own reason comes first.
@@ -28,7 +31,7 @@ const (
 // SocketOptions tune a viewer's TCP connection. The zero value is our choice.
 type SocketOptions struct {
 	Congestion string // algorithm; "" means bbr where the kernel has it, "default" leaves the kernel's
-	UnsentMark int    // bytes; 0 means 128 KiB, negative leaves the kernel's
+	UnsentMark int    // bytes; 0 means 128 KiB, and 16 KiB while the viewer is slow; negative leaves the kernel's
 }
 
 // socketTuner applies SocketOptions.
@@ -57,18 +60,7 @@ func newSocketTuner(options SocketOptions, log *slog.Logger) *socketTuner {
 // set TCP_NODELAY already. An option that the kernel refuses is no reason to
 // refuse a viewer.
 func (t *socketTuner) tune(conn net.Conn) {
-	if secure, ok := conn.(*tls.Conn); ok {
-		conn = secure.NetConn()
-	}
-	tcp, ok := conn.(*net.TCPConn)
-	if !ok {
-		return
-	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return
-	}
-	raw.Control(func(fd uintptr) {
+	control(conn, func(fd uintptr) {
 		unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, userTimeout)
 		if t.unsentMark > 0 {
 			unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, t.unsentMark)
@@ -80,4 +72,31 @@ func (t *socketTuner) tune(conn net.Conn) {
 			t.log.Warn("congestion control is missing in this kernel", "congestion", t.congestion, "error", err)
 		}
 	})
+}
+
+// pace sets the mark for a viewer that became slow, or prompt again.
+func (t *socketTuner) pace(conn net.Conn, slow bool) {
+	mark := t.unsentMark
+	if mark <= 0 {
+		return
+	}
+	if slow {
+		mark = min(mark, slowUnsentMark)
+	}
+	control(conn, func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, mark) })
+}
+
+// control calls set with the descriptor of a TCP connection, alone or under
+// TLS, and does nothing with any other.
+func control(conn net.Conn, set func(fd uintptr)) {
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return
+	}
+	if raw, err := tcp.SyscallConn(); err == nil {
+		raw.Control(set)
+	}
 }

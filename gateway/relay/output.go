@@ -17,6 +17,8 @@ type output struct {
 	held     []byte // what came before in earlier reads; at most a header or a fence
 
 	pool           *bufferPool // for the next read
+	slow           bool        // the viewer does not take promptly what it is sent
+	calm           int         // writes since the last one that waited for longer than briefly
 	updates, rects int         // since the last report
 }
 
@@ -62,15 +64,28 @@ const (
 	// promptly is how long a viewer may take for what is sent at once, so that
 	// as much or more is sent the next time.
 	promptly = 20 * time.Millisecond
+	// calmWrites in a row that waited for no longer than briefly make a slow
+	// viewer a prompt one: half a megabyte, more than its socket and most lines
+	// hold, in small pieces of which each took its share of 8 MB/s.
+	calmWrites = 32
+	briefly    = 2 * time.Millisecond
 )
 
 // adapt chooses how the next bytes are read, after n came at once. A viewer that
 // does not take them promptly gets small pieces: what waits here for its socket
 // is stale when it arrives.
 func (o *output) adapt(n int) {
+	waited := o.viewer.lastWait()
+	if o.calm++; waited > briefly {
+		o.calm = 0
+	}
+	if slow := waited > promptly || o.slow && o.calm < calmWrites; slow != o.slow {
+		o.slow = slow
+		o.observer.Slow(slow)
+	}
 	buffers := o.viewer.buffers
 	switch {
-	case o.viewer.lastWait() > promptly:
+	case o.slow:
 		o.pool = &buffers.small
 	case n >= fullSpeed:
 		o.pool = &buffers.huge

@@ -38,6 +38,7 @@ type Observer interface {
 	Updated(updates, rectangles int)    // framebuffer updates that began
 	Withheld(kind string, to Direction) // a message, or an encoding, that the policy does not allow
 	Input()                             // a person did something: a key, a pointer, a clipboard
+	Slow(slow bool)                     // the viewer began to take its bytes slowly, or promptly again
 }
 
 // Options is what a relay needs besides its two ends.

@@ -29,6 +29,7 @@ type counts struct {
 }
 
 func (c *counts) Moved(to Direction, bytes int) { c.moved[to].Add(int64(bytes)) }
+func (c *counts) Slow(bool)                     {}
 func (c *counts) Updated(updates, rects int) {
 	c.updates.Add(int64(updates))
 	c.rects.Add(int64(rects))

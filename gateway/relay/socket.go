@@ -107,6 +107,9 @@ func NewSocket(conn net.Conn, buffers *Buffers, timing *Timing, meter Meter) *So
 	return s
 }
 
+// NetConn is the connection under the WebSocket, for its options.
+func (s *Socket) NetConn() net.Conn { return s.wire.conn }
+
 // Interrupt makes the receiver return cause, now and ever after. The first
 // cause stays.
 func (s *Socket) Interrupt(cause error) {
