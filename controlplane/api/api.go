@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -51,6 +52,9 @@ type Broker interface {
 	Viewers(ctx context.Context, session streamspace.SessionID) ([]broker.Viewer, error)
 	LastTouch(ctx context.Context, session streamspace.SessionID) (time.Time, error)
 	Revoke(ctx context.Context, revocation broker.Revocation, keep time.Duration) error
+	Thumbnail(ctx context.Context, session streamspace.SessionID) (broker.Thumbnail, error)
+	ThumbnailTaken(ctx context.Context, session streamspace.SessionID) (time.Time, error)
+	Glance(ctx context.Context, session streamspace.SessionID) error
 	Subscribe(ctx context.Context, buffer int) (broker.Subscription, error)
 }
 
@@ -81,14 +85,19 @@ type Options struct {
 type API struct {
 	Options // immutable
 
-	huma        huma.API       // immutable after New
-	mux         *http.ServeMux // immutable after New
-	text        []byte         // immutable; the OpenAPI document
-	metrics     *metrics       // has its own locks
-	byAddress   *buckets       // has its own lock
-	byCaller    *buckets       // has its own lock
-	idempotency *idempotency   // has its own lock
-	hub         *hub           // has its own lock
+	huma    huma.API       // immutable after New
+	mux     *http.ServeMux // immutable after New
+	text    []byte         // immutable; the OpenAPI document
+	metrics *metrics       // has its own locks
+
+	// Each has its own lock.
+	byAddress      *buckets
+	byCaller       *buckets
+	joinsByAddress *buckets
+	joinsByShare   *buckets
+	glances        *buckets // by session
+	idempotency    *idempotency
+	hub            *hub
 }
 
 // New returns an API; its handler answers at once, but event sockets are
@@ -125,7 +134,8 @@ func New(o Options) (*API, error) {
 	a := &API{
 		Options: o, mux: http.NewServeMux(), text: document, metrics: newMetrics(o.Registerer),
 		byAddress: newBuckets(addressRate, addressBurst, o.Now), byCaller: newBuckets(callerRate, callerBurst, o.Now),
-		idempotency: newIdempotency(o.Now),
+		joinsByAddress: newBuckets(joinRate, joinBurst, o.Now), joinsByShare: newBuckets(joinRate, joinBurst, o.Now),
+		glances: newBuckets(glanceRate, glanceBurst, o.Now), idempotency: newIdempotency(o.Now),
 	}
 	a.hub = newHub(a)
 	a.register(a.mux)
@@ -135,9 +145,20 @@ func New(o Options) (*API, error) {
 // Handler answers requests for paths below Prefix.
 func (a *API) Handler() http.Handler { return http.HandlerFunc(a.serve) }
 
-// Run serves event sockets until ctx ends, closes them, and returns when the
-// last one has ended.
-func (a *API) Run(ctx context.Context) error { return a.hub.run(ctx) }
+// Run serves event sockets and enforces the ends of shares until ctx ends, and
+// returns when the last socket has ended.
+func (a *API) Run(ctx context.Context) error {
+	var beside sync.WaitGroup
+	beside.Go(func() {
+		if err := a.enforcer().Run(ctx); err != nil {
+			a.Logger.Error("shares are no longer enforced", "error", err)
+		}
+	})
+	beside.Go(func() { a.sweep(ctx) })
+	err := a.hub.run(ctx)
+	beside.Wait()
+	return err
+}
 
 // Ready tells whether requests can be answered now.
 func (a *API) Ready(ctx context.Context) error { return a.Store.Ping(ctx) }

@@ -56,6 +56,16 @@ func (b *buckets) take(key string) time.Duration {
 	return 0
 }
 
+// spend takes up to n tokens more, for what turned out to cost them.
+func (b *buckets) spend(key string, n float64) {
+	now := b.now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if have, ok := b.byKey[key]; ok {
+		b.byKey[key] = bucket{tokens: max(0, b.level(have, now)-n), at: now}
+	}
+}
+
 func (b *buckets) level(have bucket, now time.Time) float64 {
 	return min(b.burst, have.tokens+max(0, now.Sub(have.at).Seconds())*b.rate)
 }

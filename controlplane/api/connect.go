@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"slices"
 
 	"github.com/streamspace/streamspace"
 	"github.com/streamspace/streamspace/controlplane/store"
@@ -22,7 +21,7 @@ type connectOutput struct{ Body Connection }
 const streamPath = "/stream/v1/"
 
 func (a *API) connectSession(ctx context.Context, c caller, in *connectInput) (*connectOutput, error) {
-	row, err := a.session(ctx, c, in.SessionPath)
+	row, given, err := a.visibleSession(ctx, c, in.SessionPath)
 	if err != nil {
 		return nil, err
 	}
@@ -30,47 +29,34 @@ func (a *API) connectSession(ctx context.Context, c caller, in *connectInput) (*
 	if in.Body != nil {
 		wanted = in.Body.Permissions
 	}
-	granted, err := grant(c, row.Session.OwnerID, wanted)
+	granted, err := given.grant(wanted)
 	if err != nil {
 		return nil, err
 	}
 	if err := connectable(row.Session); err != nil {
 		return nil, err
 	}
-	minted, claims, err := a.Tickets.Mint(ticket.Grant{Session: row.Session.ID, User: c.ID, Permissions: granted})
+	grant := ticket.Grant{Session: row.Session.ID, User: c.ID, Name: shownName(c.Account), Permissions: granted}
+	detail := map[string]any{}
+	if share := given.share; share != nil && covers(*share, granted) {
+		used, err := a.Store.UseShare(ctx, store.UseShareParams{ID: share.ID, Now: a.Now()})
+		if err != nil {
+			return nil, missing("session", err)
+		}
+		if !covers(used, granted) { // narrowed since it was read
+			return nil, problem(streamspace.CodeConflict, "What you may do in this session has just changed. Try again.")
+		}
+		grant.Share, grant.After, detail["share"] = used.ID, used.ChangedAt, used.ID
+	}
+	minted, claims, err := a.Tickets.Mint(grant)
 	if err != nil {
 		return nil, fmt.Errorf("making a way into session %s: %w", row.Session.ID, err)
 	}
-	a.auditSession(ctx, c, "session.connect", row.Session, map[string]any{"permissions": granted, "viewer": claims.Viewer})
+	detail["permissions"], detail["viewer"] = granted, claims.Viewer
+	a.auditSession(ctx, c, "session.connect", row.Session, detail)
 	return &connectOutput{Body: Connection{
 		URL: a.streamURL(c.visit, row.Session.ID, minted), Ticket: minted.Reveal(), ExpiresAt: wireTime(claims.Expires),
 	}}, nil
-}
-
-// grant returns what the caller gets. Owners get everything unless they ask
-// for less; administrators only look into others' sessions unless they ask
-// for more.
-func grant(c caller, owner streamspace.UserID, wanted []streamspace.Permission) ([]streamspace.Permission, error) {
-	most := streamspace.OwnerPermissions
-	if c.Admin() {
-		most = permissions
-	}
-	if len(wanted) == 0 {
-		if c.ID != owner {
-			return []streamspace.Permission{streamspace.PermissionView}, nil
-		}
-		return streamspace.OwnerPermissions, nil
-	}
-	var granted []streamspace.Permission
-	for _, p := range wanted {
-		if !slices.Contains(most, p) {
-			return nil, problem(streamspace.CodeForbidden, "You may not have the permission "+string(p)+" in this session.")
-		}
-		if !slices.Contains(granted, p) {
-			granted = append(granted, p)
-		}
-	}
-	return granted, nil
 }
 
 func connectable(row store.Session) error {

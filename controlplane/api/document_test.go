@@ -224,7 +224,7 @@ func forms() map[string]string {
 func TestEveryPrivateRouteWantsAuthentication(t *testing.T) {
 	w := newWorld(t)
 	doc := readDocument(t)
-	public := map[string]bool{"getSetup": true, "completeSetup": true, "createLogin": true, "getOpenAPI": true}
+	public := map[string]bool{"getSetup": true, "completeSetup": true, "createLogin": true, "getOpenAPI": true, "joinSession": true}
 	for _, op := range doc.operations {
 		if op.public() != public[op.ID] {
 			t.Errorf("%s: public is %v", op.ID, op.public())

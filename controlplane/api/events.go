@@ -21,8 +21,9 @@ type eventsOutput struct {
 
 // Schema names the event types.
 func (EventType) Schema(r huma.Registry) *huma.Schema {
-	return enumeration(r, "EventType", "What an event tells.",
+	return enumeration(r, "EventType", "What an event tells. session.shared and session.unshared are for the one who is invited; session.shares says to the owner that the list of shares changed.",
 		EventHello, EventSessionCreated, EventSessionUpdated, EventSessionDeleted,
+		EventSessionShared, EventSessionUnshared, EventSessionShares,
 		EventUserCreated, EventUserUpdated, EventUserDeleted, EventResync)
 }
 

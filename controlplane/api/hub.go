@@ -32,7 +32,7 @@ type hub struct {
 	closing chan struct{}                       // guarded by mu; nil while Run does not run, closed when it ends
 	perUser map[streamspace.UserID]int          // guarded by mu
 	open    map[*socket]struct{}                // guarded by mu
-	changed map[streamspace.SessionID]time.Time // guarded by mu; sessions whose viewers changed since they were told
+	changed map[streamspace.SessionID]time.Time // guarded by mu; sessions whose viewers or picture changed since that was told
 }
 
 func newHub(a *API) *hub {
@@ -126,7 +126,7 @@ func (h *hub) each(f func(*socket)) {
 	}
 }
 
-// listen notes whose viewers change, until ctx ends.
+// listen notes whose viewers or picture change, until ctx ends.
 func (h *hub) listen(ctx context.Context) {
 	for ctx.Err() == nil {
 		err := h.follow(ctx)
@@ -154,7 +154,7 @@ func (h *hub) follow(ctx context.Context) error {
 			h.each(func(s *socket) { s.queue.lose() })
 		case err != nil:
 			return err
-		case event.Kind == broker.EventPresence:
+		case event.Kind == broker.EventPresence, event.Kind == broker.EventThumbnail:
 			h.mu.Lock()
 			if len(h.open) > 0 { // nobody to tell, nothing to remember
 				h.changed[event.Session] = h.api.Now()

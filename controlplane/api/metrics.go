@@ -13,6 +13,7 @@ type metrics struct {
 	requests    *prometheus.HistogramVec
 	subscribers prometheus.Gauge
 	resyncs     prometheus.Counter
+	joins       *prometheus.CounterVec
 }
 
 func newMetrics(registerer prometheus.Registerer) *metrics {
@@ -30,9 +31,13 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 			Name: "streamspace_api_event_resyncs_total",
 			Help: "Times that an event socket was told to read everything again because it lost events.",
 		}),
+		joins: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "streamspace_api_joins_total",
+			Help: "Guests that came with a link, by outcome: ok, denied or throttled.",
+		}, []string{"outcome"}),
 	}
 	if registerer != nil {
-		registerer.MustRegister(m.requests, m.subscribers, m.resyncs)
+		registerer.MustRegister(m.requests, m.subscribers, m.resyncs, m.joins)
 	}
 	return m
 }

@@ -32,6 +32,7 @@ var tags = []*huma.Tag{
 	{Name: "users", Description: "All accounts, for administrators."},
 	{Name: "templates", Description: "The catalog of desktops that can be started."},
 	{Name: "sessions", Description: "Desktops: start, watch, connect, stop."},
+	{Name: "shares", Description: "Letting others into a session: users by invitation, guests by link."},
 	{Name: "homes", Description: "Home folders, which outlive sessions."},
 	{Name: "events", Description: "Live changes over a WebSocket."},
 	{Name: "audit", Description: "Who did what, for administrators."},
@@ -69,6 +70,8 @@ func (a *API) register(mux *http.ServeMux) {
 	a.userRoutes()
 	a.templateRoutes()
 	a.sessionRoutes()
+	a.thumbnailRoutes()
+	a.shareRoutes()
 	a.homeRoutes()
 	a.eventRoutes()
 	a.auditRoutes()

@@ -22,7 +22,7 @@ type createSessionInput struct {
 
 type listSessionsInput struct {
 	PageParams
-	Scope string              `query:"scope" enum:"mine,all" default:"mine" doc:"all is for administrators."`
+	Scope string              `query:"scope" enum:"mine,shared,all" default:"mine" doc:"shared: what others share with the caller. all is for administrators."`
 	State []streamspace.State `query:"state" maxItems:"9" nullable:"false" doc:"Only these states, separated by commas. Absent: all but stopped."`
 }
 
@@ -49,32 +49,45 @@ func (a *API) sessionRoutes() {
 		summary: "Return a session"}, a.getSession)
 	signedIn(a, route{id: "updateSession", method: http.MethodPatch, path: "/sessions/{id}", tag: tag,
 		summary: "Rename, wake, put to sleep, or set the idle timeout",
-		codes:   []streamspace.Code{streamspace.CodeConflict}}, a.updateSession)
+		codes:   []streamspace.Code{streamspace.CodeConflict, streamspace.CodeForbidden}}, a.updateSession)
 	signedIn(a, route{id: "stopSession", method: http.MethodDelete, path: "/sessions/{id}", tag: tag,
 		summary: "Stop a session for good", status: http.StatusAccepted,
-		description: "Its home stays. Stopping a stopped session changes nothing."}, a.stopSession)
+		description: "Its home stays, its shares end. Stopping a stopped session changes nothing.",
+		codes:       []streamspace.Code{streamspace.CodeForbidden}}, a.stopSession)
 	signedIn(a, route{id: "connectSession", method: http.MethodPost, path: "/sessions/{id}/connect", tag: tag,
 		summary: "Get a way into a session",
 		description: "Works while the session is pending, starting, running, hibernating, hibernated or waking: the stream waits and wakes it. " +
-			"An administrator gets into another user's session with the permissions asked for, view by default; that is audited.",
+			"An invited user gets what the share gives. An administrator gets into another user's session with the permissions asked for, view by default; that is audited.",
 		codes: []streamspace.Code{streamspace.CodeConflict, streamspace.CodeForbidden}}, a.connectSession)
 }
 
-// session reads the session that the path names, if the caller may have it.
-// Every route with a session in its path begins here.
-func (a *API) session(ctx context.Context, c caller, path SessionPath) (store.SessionWithOwnerRow, error) {
+// visibleSession reads the session that the path names, if the caller may see
+// it, with what they may do there. Every route with a session in its path
+// begins here.
+func (a *API) visibleSession(ctx context.Context, c caller, path SessionPath) (store.SessionWithOwnerRow, access, error) {
 	id, err := streamspace.ParseSessionID(path.ID)
 	if err != nil {
-		return store.SessionWithOwnerRow{}, notFound("session")
+		return store.SessionWithOwnerRow{}, access{}, notFound("session")
 	}
 	row, err := a.Store.SessionWithOwner(ctx, id)
 	if err != nil {
-		return store.SessionWithOwnerRow{}, missing("session", store.Classify(err))
+		return store.SessionWithOwnerRow{}, access{}, missing("session", store.Classify(err))
 	}
-	if !c.mayHave(row.Session.OwnerID) {
-		return store.SessionWithOwnerRow{}, notFound("session")
+	given, err := a.accessTo(ctx, c, row.Session)
+	if err != nil {
+		return store.SessionWithOwnerRow{}, access{}, err
 	}
-	return row, nil
+	return row, given, nil
+}
+
+// session is visibleSession for what only the owner and administrators do.
+// Who is invited sees the session anyway: they learn that it is not theirs.
+func (a *API) session(ctx context.Context, c caller, path SessionPath) (store.SessionWithOwnerRow, error) {
+	row, _, err := a.visibleSession(ctx, c, path)
+	if err == nil && !c.mayHave(row.Session.OwnerID) {
+		return store.SessionWithOwnerRow{}, problem(streamspace.CodeForbidden, "Only the owner of this session may do this.")
+	}
+	return row, err
 }
 
 func (a *API) createSession(ctx context.Context, c caller, in *createSessionInput) (*sessionOutput, error) {
@@ -159,6 +172,9 @@ func (a *API) listSessions(ctx context.Context, c caller, in *listSessionsInput)
 	for n, state := range in.State {
 		params.States[n] = string(state)
 	}
+	if in.Scope == "shared" {
+		return a.listShared(ctx, c, params, in.Limit)
+	}
 	switch {
 	case in.Scope != "all":
 		owner := string(c.ID)
@@ -173,17 +189,32 @@ func (a *API) listSessions(ctx context.Context, c caller, in *listSessionsInput)
 	rows, next := page(rows, in.Limit, sessionsCursor, func(r store.SessionsRow) string { return string(r.Session.ID) })
 	out := &sessionListOutput{Body: SessionList{Items: make([]Session, len(rows)), NextCursor: next}}
 	for n, row := range rows {
-		out.Body.Items[n] = a.sessionBody(ctx, row.Session, row.Username)
+		given, _ := ownAccess(c, row.Session.OwnerID)
+		out.Body.Items[n] = a.sessionBody(ctx, row.Session, row.Username, given)
+	}
+	return out, nil
+}
+
+// listShared lists what others share with the caller.
+func (a *API) listShared(ctx context.Context, c caller, p store.SessionsParams, limit int) (*sessionListOutput, error) {
+	rows, err := a.Store.SharedSessions(ctx, store.SharedSessionsParams{UserID: string(c.ID), Now: a.Now(), States: p.States, Before: p.Before, Max: p.Max})
+	if err != nil {
+		return nil, store.Classify(err)
+	}
+	rows, next := page(rows, limit, sessionsCursor, func(r store.SharedSessionsRow) string { return string(r.Session.ID) })
+	out := &sessionListOutput{Body: SessionList{Items: make([]Session, len(rows)), NextCursor: next}}
+	for n, row := range rows {
+		out.Body.Items[n] = a.sessionBody(ctx, row.Session, row.Username, sharedAccess(row.Share, row.Creator))
 	}
 	return out, nil
 }
 
 func (a *API) getSession(ctx context.Context, c caller, in *SessionPath) (*sessionOutput, error) {
-	row, err := a.session(ctx, c, *in)
+	row, given, err := a.visibleSession(ctx, c, *in)
 	if err != nil {
 		return nil, err
 	}
-	return &sessionOutput{Body: a.sessionBody(ctx, row.Session, row.Username)}, nil
+	return &sessionOutput{Body: a.sessionBody(ctx, row.Session, row.Username, given)}, nil
 }
 
 func (a *API) updateSession(ctx context.Context, c caller, in *updateSessionInput) (*sessionOutput, error) {
@@ -206,7 +237,8 @@ func (a *API) updateSession(ctx context.Context, c caller, in *updateSessionInpu
 		return nil, missing("session", err)
 	}
 	a.auditSession(ctx, c, "session.update", row, detail)
-	return &sessionOutput{Body: a.sessionBody(ctx, row, before.Username)}, nil
+	given, _ := ownAccess(c, row.OwnerID)
+	return &sessionOutput{Body: a.sessionBody(ctx, row, before.Username, given)}, nil
 }
 
 // sessionChange checks the request and returns what it does to a row.
@@ -255,7 +287,8 @@ func (a *API) stopSession(ctx context.Context, c caller, in *SessionPath) (*sess
 	if err != nil {
 		return nil, missing("session", err)
 	}
-	return &sessionOutput{Body: a.sessionBody(ctx, row, before.Username)}, nil
+	given, _ := ownAccess(c, row.OwnerID)
+	return &sessionOutput{Body: a.sessionBody(ctx, row, before.Username, given)}, nil
 }
 
 func (a *API) stop(ctx context.Context, c caller, id streamspace.SessionID) (store.Session, error) {

@@ -54,6 +54,9 @@ type Session struct {
 	HibernatesAt        *time.Time               `json:"hibernatesAt,omitempty" doc:"When it goes to sleep if nobody touches it; present while running with an idle timeout."`
 	Viewers             int                      `json:"viewers" doc:"How many connections watch it now."`
 	HomeID              streamspace.HomeID       `json:"homeId" example:"hom_01jd4z6wq3v7k2m9n8p5r4t6ya"`
+	Permissions         []streamspace.Permission `json:"permissions" nullable:"false" doc:"What the caller may do in it, or ask for: all for its owner."`
+	SharedBy            *SessionOwner            `json:"sharedBy,omitempty" doc:"Who shares it with the caller; absent for one's own and for administrators."`
+	ThumbnailAt         *time.Time               `json:"thumbnailAt,omitempty" doc:"When the picture behind /thumbnail was taken; absent while there is none."`
 }
 
 // SessionOwner is whose a session is.
@@ -86,7 +89,7 @@ type UpdateSessionRequest struct {
 // ConnectRequest asks for a way into a session.
 type ConnectRequest struct {
 	Transport   string                   `json:"transport,omitempty" enum:"websocket" doc:"Absent: websocket."`
-	Permissions []streamspace.Permission `json:"permissions,omitempty" nullable:"false" minItems:"1" maxItems:"7" doc:"A subset of what the caller may have. Absent: all of it for the owner, view for an administrator."`
+	Permissions []streamspace.Permission `json:"permissions,omitempty" nullable:"false" minItems:"1" maxItems:"7" doc:"A subset of what the caller may have. Absent: all of it for the owner and for who is invited, view for an administrator."`
 }
 
 // Connection is a way into a session, good for one use within a minute.
@@ -123,8 +126,8 @@ type Event struct {
 	ID      int64     `json:"id" minimum:"0" doc:"Grows with every event. Reconnect with ?after=<the last one seen>."`
 	Type    EventType `json:"type"`
 	At      time.Time `json:"at"`
-	Session *Session  `json:"session,omitempty" doc:"The session as it is now; with session.created and session.updated."`
-	Subject string    `json:"subject,omitempty" doc:"The id of what changed; absent in hello and resync."`
+	Session *Session  `json:"session,omitempty" doc:"The session as it is now; with session.created, session.updated and session.shared."`
+	Subject string    `json:"subject,omitempty" doc:"The id of what changed, of the session with session.…; absent in hello and resync."`
 }
 
 // EventType is what an event tells.
@@ -135,10 +138,15 @@ const (
 	EventSessionCreated EventType = "session.created" // a session was made
 	EventSessionUpdated EventType = "session.updated" // anything about a session changed
 	EventSessionDeleted EventType = "session.deleted" // a session can no longer be seen
-	EventUserCreated    EventType = "user.created"    // an account was made; administrators only
-	EventUserUpdated    EventType = "user.updated"    // an account changed; its user and administrators
-	EventUserDeleted    EventType = "user.deleted"    // an account was deleted; administrators only
-	EventResync         EventType = "resync"          // events were lost: read everything again
+
+	EventSessionShared   EventType = "session.shared"   // another's session is shared with the user, or with other permissions than before
+	EventSessionUnshared EventType = "session.unshared" // and no longer
+	EventSessionShares   EventType = "session.shares"   // the list of a session's shares changed; its owner and administrators
+
+	EventUserCreated EventType = "user.created" // an account was made; administrators only
+	EventUserUpdated EventType = "user.updated" // an account changed; its user and administrators
+	EventUserDeleted EventType = "user.deleted" // an account was deleted; administrators only
+	EventResync      EventType = "resync"       // events were lost: read everything again
 )
 
 // AuditEntry is one thing that somebody did or tried.

@@ -40,6 +40,7 @@ type socket struct {
 	conn   *websocket.Conn
 	queue  *newsQueue
 	admin  atomic.Bool // whether the caller sees everything; written by write
+	shared sharedSet   // what others share with the caller; has its own lock
 	caller caller      // immutable but for the role, which write owns
 	lastID int64       // owned by write; newest event that was sent
 }
@@ -82,6 +83,7 @@ func (h *hub) serve(ctx context.Context, w http.ResponseWriter, r *http.Request,
 	}
 	s := &socket{api: a, conn: conn, queue: newNewsQueue(), caller: c, lastID: sub.Start}
 	s.admin.Store(c.Admin())
+	s.readShared(ctx) // after the subscription began: what changes since is told
 	closing, remove := h.add(s)
 	defer remove()
 	s.run(ctx, sub, after, closing)
@@ -138,6 +140,7 @@ func (s *socket) pull(ctx context.Context, sub *store.EventSubscription) {
 	for {
 		event, err := sub.Next(ctx)
 		if errors.Is(err, store.ErrDropped) {
+			s.readShared(ctx)
 			s.queue.lose()
 			continue
 		}
@@ -148,6 +151,9 @@ func (s *socket) pull(ctx context.Context, sub *store.EventSubscription) {
 		if event.Owner != nil {
 			n.owner = *event.Owner
 		}
+		if n.owner == s.caller.ID {
+			s.shared.note(n.kind, streamspace.SessionID(n.subject))
+		}
 		s.offer(n)
 	}
 }
@@ -155,7 +161,7 @@ func (s *socket) pull(ctx context.Context, sub *store.EventSubscription) {
 // offer leaves out what is certainly not the caller's, so that others' doings
 // do not fill the queue. tell looks again.
 func (s *socket) offer(n news) {
-	if n.owner == s.caller.ID || s.admin.Load() {
+	if n.owner == s.caller.ID || s.admin.Load() || s.shared.has(n) {
 		s.queue.offer(n)
 	}
 }
@@ -233,11 +239,21 @@ func (s *socket) tell(ctx context.Context, n news) error {
 	}
 	own := n.owner == s.caller.ID
 	switch n.kind {
-	case EventSessionCreated, EventSessionUpdated, EventSessionDeleted:
-		if !own && !s.caller.Admin() {
+	case EventSessionCreated, EventSessionUpdated:
+		return s.tellSession(ctx, n)
+	case EventSessionShared, EventSessionUnshared:
+		if !own { // of somebody else's invitation
 			return nil
 		}
 		return s.tellSession(ctx, n)
+	case EventSessionDeleted: // who is invited gets session.unshared
+		if !own && !s.caller.Admin() {
+			return nil
+		}
+	case EventSessionShares:
+		if !own && !s.caller.Admin() {
+			return nil
+		}
 	case EventUserUpdated:
 		if !own && !s.caller.Admin() {
 			return nil
@@ -252,21 +268,30 @@ func (s *socket) tell(ctx context.Context, n news) error {
 	return s.send(Event{ID: s.lastID, Type: n.kind, At: wireTime(n.at), Subject: n.subject})
 }
 
+// tellSession sends the session as it is now to whom may see it now.
 func (s *socket) tellSession(ctx context.Context, n news) error {
 	event := Event{ID: s.lastID, Type: n.kind, At: wireTime(n.at), Subject: n.subject}
-	if n.kind != EventSessionDeleted {
-		row, err := s.api.Store.SessionWithOwner(ctx, streamspace.SessionID(n.subject))
-		switch err = store.Classify(err); {
-		case errors.Is(err, store.ErrNotFound):
-			event.Type = EventSessionDeleted // with its owner, meanwhile
-		case err != nil:
-			return errTryAgain // and ask for what comes after the last frame
-		case row.Session.State == streamspace.StateStopped:
-			return nil // its session.deleted is on the way
-		default:
-			body := s.api.sessionBody(ctx, row.Session, row.Username)
-			event.Session = &body
+	row, given, err := s.api.visibleSession(ctx, s.caller, SessionPath{ID: n.subject})
+	var refused *Problem
+	switch {
+	case errors.As(err, &refused): // gone with its owner, or no longer shared
+		if event.Type == EventSessionShared || n.owner != s.caller.ID && !s.caller.Admin() {
+			return nil // session.unshared is on the way
 		}
+		if event.Type != EventSessionUnshared {
+			event.Type = EventSessionDeleted
+		}
+	case err != nil:
+		return errTryAgain // and ask for what comes after the last frame
+	case event.Type == EventSessionUnshared:
+		if given.share != nil { // and shared again since
+			return nil
+		}
+	case row.Session.State == streamspace.StateStopped:
+		return nil // its session.deleted is on the way
+	default:
+		body := s.api.sessionBody(ctx, row.Session, row.Username, given)
+		event.Session = &body
 	}
 	return s.send(event)
 }

@@ -134,7 +134,7 @@ func (i *Identity) EnsureAdmin(ctx context.Context, passwordFile string) (*Setup
 	if _, err := i.store.SetPassword(ctx, admin.ID, hash, "", i.now()); err != nil {
 		return nil, fmt.Errorf("storing the administrator's password: %w", err)
 	}
-	i.audit(ctx, Visitor{}, nil, "system", Entry{Action: "setup.complete", Subject: string(admin.ID), Outcome: OutcomeOK, Detail: map[string]any{"from": "password file"}})
+	i.audit(ctx, Visitor{}, nil, system, Entry{Action: "setup.complete", Subject: string(admin.ID), Outcome: OutcomeOK, Detail: map[string]any{"from": "password file"}})
 	return nil, nil
 }
 
@@ -156,7 +156,7 @@ func (i *Identity) ensureAdminAccount(ctx context.Context) (store.User, error) {
 		user, err = i.store.UserByName(ctx, adminName)
 		err = store.Classify(err)
 	} else if err == nil {
-		i.audit(ctx, Visitor{}, nil, "system", Entry{Action: "user.create", Subject: string(user.ID), Outcome: OutcomeOK, Detail: map[string]any{"username": adminName, "role": streamspace.RoleAdmin}})
+		i.audit(ctx, Visitor{}, nil, system, Entry{Action: "user.create", Subject: string(user.ID), Outcome: OutcomeOK, Detail: map[string]any{"username": adminName, "role": streamspace.RoleAdmin}})
 	}
 	if err != nil {
 		return store.User{}, fmt.Errorf("making account %s: %w", adminName, err)

@@ -206,6 +206,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/join": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Get a way into a session with a link
+         * @description For guests: no sign-in is needed, and none is made. It can be repeated, with every reconnection, until the link ends. A link that is unknown, has run out, or was withdrawn gets the same answer. Throttled per address and per link: see Retry-After.
+         */
+        post: operations["joinSession"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/me": {
         parameters: {
             query?: never;
@@ -295,7 +315,7 @@ export interface paths {
         post?: never;
         /**
          * Stop a session for good
-         * @description Its home stays. Stopping a stopped session changes nothing.
+         * @description Its home stays, its shares end. Stopping a stopped session changes nothing.
          */
         delete: operations["stopSession"];
         options?: never;
@@ -315,9 +335,71 @@ export interface paths {
         put?: never;
         /**
          * Get a way into a session
-         * @description Works while the session is pending, starting, running, hibernating, hibernated or waking: the stream waits and wakes it. An administrator gets into another user's session with the permissions asked for, view by default; that is audited.
+         * @description Works while the session is pending, starting, running, hibernating, hibernated or waking: the stream waits and wakes it. An invited user gets what the share gives. An administrator gets into another user's session with the permissions asked for, view by default; that is audited.
          */
         post: operations["connectSession"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sessions/{id}/shares": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List who else may enter a session, newest first */
+        get: operations["listShares"];
+        put?: never;
+        /**
+         * Invite a user into a session, or make a link for guests
+         * @description Only the session's owner and administrators share it. An invited user finds the session with scope=shared and gets a session.shared event; a link lets anybody in who has it, without an account, and is shown once. Shares end with their session.
+         */
+        post: operations["createShare"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sessions/{id}/shares/{share}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End a share
+         * @description Whoever watches by it is disconnected at once with 4001 access_revoked, and tickets that were made by it no longer work.
+         */
+        delete: operations["revokeShare"];
+        options?: never;
+        head?: never;
+        /** Change what a share gives and how long it lasts */
+        patch: operations["updateShare"];
+        trace?: never;
+    };
+    "/sessions/{id}/thumbnail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Return a small picture of a session
+         * @description A JPEG of at most 320 by 200 pixels, some seconds old; thumbnailAt of the session says when it was taken. Asking also lets a newer one be made, so an open dashboard stays fresh. 404 while there is none. Answers 304 when the client has it.
+         */
+        get: operations["getThumbnail"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -508,7 +590,7 @@ export interface components {
          */
         Code: "invalid" | "unauthenticated" | "forbidden" | "csrf" | "not_found" | "conflict" | "throttled" | "too_large" | "not_installed" | "unavailable" | "internal" | "ticket_invalid" | "ticket_expired" | "ticket_used" | "ticket_revoked" | "origin_forbidden" | "desktop_gone" | "desktop_start" | "viewer_too_slow" | "viewer_idle" | "viewer_flood" | "protocol" | "gateway_draining" | "gateway_full" | "access_revoked" | "session_stopped" | "session_hibernated";
         ConnectRequest: {
-            /** @description A subset of what the caller may have. Absent: all of it for the owner, view for an administrator. */
+            /** @description A subset of what the caller may have. Absent: all of it for the owner and for who is invited, view for an administrator. */
             permissions?: components["schemas"]["Permission"][];
             /**
              * @description Absent: websocket.
@@ -547,6 +629,25 @@ export interface components {
             name?: string;
             template: string;
         };
+        CreateShareRequest: {
+            /**
+             * Format: int64
+             * @description Absent: it lasts as long as the session.
+             * @example 3600
+             */
+            expiresInSeconds?: number;
+            /**
+             * @description For telling shares apart.
+             * @example Thursday's review
+             */
+            label?: string;
+            /** @description What to give: at most what the caller has, and not admin. view is always part of it. */
+            permissions: components["schemas"]["Permission"][];
+            /** @description Whom to invite; or name them by username. Neither: a link is made. */
+            userId?: string;
+            /** @example grace */
+            username?: string;
+        };
         CreateUserRequest: {
             displayName?: string;
             /**
@@ -579,17 +680,17 @@ export interface components {
              * @description Grows with every event. Reconnect with ?after=<the last one seen>.
              */
             id: number;
-            /** @description The session as it is now; with session.created and session.updated. */
+            /** @description The session as it is now; with session.created, session.updated and session.shared. */
             session?: components["schemas"]["Session"];
-            /** @description The id of what changed; absent in hello and resync. */
+            /** @description The id of what changed, of the session with session.…; absent in hello and resync. */
             subject?: string;
             type: components["schemas"]["EventType"];
         };
         /**
-         * @description What an event tells.
+         * @description What an event tells. session.shared and session.unshared are for the one who is invited; session.shares says to the owner that the list of shares changed.
          * @enum {string}
          */
-        EventType: "hello" | "session.created" | "session.updated" | "session.deleted" | "user.created" | "user.updated" | "user.deleted" | "resync";
+        EventType: "hello" | "session.created" | "session.updated" | "session.deleted" | "session.shared" | "session.unshared" | "session.shares" | "user.created" | "user.updated" | "user.deleted" | "resync";
         Home: {
             /** Format: date-time */
             createdAt: string;
@@ -607,6 +708,55 @@ export interface components {
             credential?: string;
             urls: string[];
             username?: string;
+        };
+        JoinRequest: {
+            /**
+             * @description What others are shown; at most 64 bytes. Absent or empty: Guest.
+             * @example Grace
+             */
+            name?: string;
+            /** @description What follows #token= in the link. */
+            token: string;
+        };
+        Joined: {
+            /**
+             * Format: date-time
+             * @description Of the ticket.
+             */
+            expiresAt: string;
+            /**
+             * @description What others are shown.
+             * @example Grace
+             */
+            name: string;
+            permissions: components["schemas"]["Permission"][];
+            session: components["schemas"]["JoinedSession"];
+            /**
+             * Format: date-time
+             * @description When the link runs out and the guest is sent away; absent when it lasts as long as the session.
+             */
+            shareExpiresAt?: string;
+            ticket: string;
+            /**
+             * Format: uri
+             * @description Complete, as of a Connection. It holds the ticket: do not log it.
+             */
+            url: string;
+        };
+        JoinedSession: {
+            /** @example terminal */
+            icon: string;
+            /** @example ses_01jd4z6wq3v7k2m9n8p5r4t6ya */
+            id: string;
+            name: string;
+            /**
+             * @description What the owner of the session is called.
+             * @example Ada Lovelace
+             */
+            ownerName: string;
+            state: components["schemas"]["State"];
+            /** @example Terminal */
+            templateDisplayName: string;
         };
         Login: {
             /** @description Send it as X-CSRF-Token with every POST, PATCH, PUT and DELETE. Empty for API keys, which need none. */
@@ -668,6 +818,50 @@ export interface components {
              */
             lastUsedAt?: string;
             name: string;
+        };
+        NewShare: {
+            /** Format: date-time */
+            createdAt: string;
+            createdBy: components["schemas"]["SessionOwner"];
+            /**
+             * Format: date-time
+             * @description When it runs out and its viewers are sent away; absent when it lasts as long as the session.
+             */
+            expiresAt?: string;
+            /** @example shr_01jd4z6wq3v7k2m9n8p5r4t6ya */
+            id: string;
+            /**
+             * @description user: the one named by user is invited. link: whoever has the link gets in.
+             * @enum {string}
+             */
+            kind: "user" | "link";
+            /**
+             * @description What the sharer wrote beside it; may be empty.
+             * @example Thursday's review
+             */
+            label: string;
+            /**
+             * Format: date-time
+             * @description When somebody last got in by it; absent before the first time.
+             */
+            lastUsedAt?: string;
+            /** @description What it gives; always with view, never with admin. */
+            permissions: components["schemas"]["Permission"][];
+            /** @example ses_01jd4z6wq3v7k2m9n8p5r4t6ya */
+            sessionId: string;
+            /**
+             * Format: uri
+             * @description The link, for links. It is shown only here: StreamSpace keeps a hash.
+             * @example https://desktops.example.org/join#token=3q2-7wabcdefghijklmnopqrstuvwxyz0123456789AB
+             */
+            url?: string;
+            /** @description Who is invited; absent for links. */
+            user?: components["schemas"]["SessionOwner"];
+            /**
+             * Format: int64
+             * @description How often a way in was given; a reconnection counts too.
+             */
+            uses: number;
         };
         /**
          * @description One thing a viewer may do inside a session.
@@ -741,8 +935,12 @@ export interface components {
             /** @description What its owner calls it; the template's name by default. */
             name: string;
             owner: components["schemas"]["SessionOwner"];
+            /** @description What the caller may do in it, or ask for: all for its owner. */
+            permissions: components["schemas"]["Permission"][];
             /** @description Why it failed or stopped, for people. */
             reason?: string;
+            /** @description Who shares it with the caller; absent for one's own and for administrators. */
+            sharedBy?: components["schemas"]["SessionOwner"];
             /**
              * Format: date-time
              * @description When the present desktop came up.
@@ -755,6 +953,11 @@ export interface components {
             step?: string;
             template: string;
             templateDisplayName: string;
+            /**
+             * Format: date-time
+             * @description When the picture behind /thumbnail was taken; absent while there is none.
+             */
+            thumbnailAt?: string;
             /**
              * Format: int64
              * @description How many connections watch it now.
@@ -788,6 +991,49 @@ export interface components {
         SetupStatus: {
             /** @description True while no administrator has a password yet. */
             required: boolean;
+        };
+        Share: {
+            /** Format: date-time */
+            createdAt: string;
+            createdBy: components["schemas"]["SessionOwner"];
+            /**
+             * Format: date-time
+             * @description When it runs out and its viewers are sent away; absent when it lasts as long as the session.
+             */
+            expiresAt?: string;
+            /** @example shr_01jd4z6wq3v7k2m9n8p5r4t6ya */
+            id: string;
+            /**
+             * @description user: the one named by user is invited. link: whoever has the link gets in.
+             * @enum {string}
+             */
+            kind: "user" | "link";
+            /**
+             * @description What the sharer wrote beside it; may be empty.
+             * @example Thursday's review
+             */
+            label: string;
+            /**
+             * Format: date-time
+             * @description When somebody last got in by it; absent before the first time.
+             */
+            lastUsedAt?: string;
+            /** @description What it gives; always with view, never with admin. */
+            permissions: components["schemas"]["Permission"][];
+            /** @example ses_01jd4z6wq3v7k2m9n8p5r4t6ya */
+            sessionId: string;
+            /** @description Who is invited; absent for links. */
+            user?: components["schemas"]["SessionOwner"];
+            /**
+             * Format: int64
+             * @description How often a way in was given; a reconnection counts too.
+             */
+            uses: number;
+        };
+        ShareList: {
+            items: components["schemas"]["Share"][];
+            /** @description Where the next page starts; absent on the last one. */
+            nextCursor?: string;
         };
         /**
          * @description What a session was last observed to be.
@@ -854,6 +1100,17 @@ export interface components {
              */
             idleTimeoutSeconds?: number;
             name?: string;
+        };
+        UpdateShareRequest: {
+            /**
+             * Format: int64
+             * @description Counted from now, at least 60; 0 means as long as the session lasts.
+             * @example 3600
+             */
+            expiresInSeconds?: number;
+            label?: string;
+            /** @description What it gives from now on. When something is taken away, its viewers are disconnected and get the new permissions when they come back; what is added counts from the next connection. */
+            permissions?: components["schemas"]["Permission"][];
         };
         UpdateUserRequest: {
             /** @description True ends their logins and streams at once. */
@@ -2092,6 +2349,120 @@ export interface operations {
             };
         };
     };
+    joinSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JoinRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Joined"];
+                };
+            };
+            /** @description Bad Request: invalid (the body is missing or no JSON) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: csrf, origin_forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found: not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict: conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type: invalid (the body is not application/json) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: throttled */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     getMe: {
         parameters: {
             query?: never;
@@ -2428,8 +2799,8 @@ export interface operations {
                 limit?: number;
                 /** @description The nextCursor of the page before. */
                 cursor?: string;
-                /** @description all is for administrators. */
-                scope?: "mine" | "all";
+                /** @description shared: what others share with the caller. all is for administrators. */
+                scope?: "mine" | "shared" | "all";
                 /** @description Only these states, separated by commas. Absent: all but stopped. */
                 state?: components["schemas"]["State"][];
             };
@@ -2737,7 +3108,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Forbidden: csrf, origin_forbidden */
+            /** @description Forbidden: csrf, forbidden, origin_forbidden */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2845,7 +3216,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Forbidden: csrf, origin_forbidden */
+            /** @description Forbidden: csrf, forbidden, origin_forbidden */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3009,6 +3380,523 @@ export interface operations {
             };
             /** @description Unsupported Media Type: invalid (the body is not application/json) */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: throttled */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listShares: {
+        parameters: {
+            query?: {
+                /** @description Most items on the page. */
+                limit?: number;
+                /** @description The nextCursor of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The session's id (ses_…). */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShareList"];
+                };
+            };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found: not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: throttled */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    createShare: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session's id (ses_…). */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateShareRequest"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewShare"];
+                };
+            };
+            /** @description Bad Request: invalid (the body is missing or no JSON) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: csrf, forbidden, origin_forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found: not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict: conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type: invalid (the body is not application/json) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: throttled */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revokeShare: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session's id (ses_…). */
+                id: string;
+                /** @description The share's id (shr_…). */
+                share: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: csrf, forbidden, origin_forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found: not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: throttled */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    updateShare: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session's id (ses_…). */
+                id: string;
+                /** @description The share's id (shr_…). */
+                share: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateShareRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Share"];
+                };
+            };
+            /** @description Bad Request: invalid (the body is missing or no JSON) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: csrf, forbidden, origin_forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found: not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type: invalid (the body is not application/json) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: throttled */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getThumbnail: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag of the picture that the client has. */
+                "If-None-Match"?: string;
+                /** @description Counts where there is no If-None-Match. */
+                "If-Modified-Since"?: string;
+            };
+            path: {
+                /** @description The session's id (ses_…). */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK: the picture */
+            200: {
+                headers: {
+                    "Cache-Control"?: string;
+                    "Content-Type"?: string;
+                    ETag?: string;
+                    "Last-Modified"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": string;
+                };
+            };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found: not_found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

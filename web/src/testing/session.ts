@@ -17,6 +17,7 @@ export function aSession(change: Partial<Session> = {}): Session {
     idleTimeoutSeconds: 1800,
     viewers: 0,
     homeId: 'hom_1',
+    permissions: ['view', 'control', 'clipboard.in', 'clipboard.out', 'files', 'audio', 'admin'],
     ...change,
   };
 }
