@@ -1,6 +1,7 @@
 package tight
 
 import (
+	"bytes"
 	"encoding/binary"
 	"image"
 
@@ -71,13 +72,20 @@ func (e *Encoder) appendPalette(r image.Rectangle) {
 		e.dst = append(e.dst, byte(colour>>16), byte(colour>>8), byte(colour))
 	}
 	e.plain = e.plain[:0]
+	var above []byte
+	length := 0 // of a row's data
 	for y := r.Min.Y; y < r.Max.Y; y++ {
 		row := e.picture.Row(y, r.Min.X, r.Max.X)
-		if stream == streamMono {
+		before := len(e.plain)
+		switch {
+		case bytes.Equal(row, above):
+			e.plain = append(e.plain, e.plain[before-length:]...)
+		case stream == streamMono:
 			e.plain = appendBits(e.plain, row, e.colors.colours[0])
-		} else {
+		default:
 			e.plain = e.colors.appendIndexes(e.plain, row)
 		}
+		above, length = row, len(e.plain)-before
 	}
 	e.appendData()
 }
@@ -114,12 +122,19 @@ func (c *palette) appendIndexes(dst, row []byte) []byte {
 	out := dst[n:]
 	last := ^uint32(0)
 	var index byte
-	for i := range out {
-		colour := binary.LittleEndian.Uint32(row[i*picture.BytesPerPixel:]) & pixelMask
+	for x := 0; x+picture.BytesPerPixel <= len(row); {
+		colour := binary.LittleEndian.Uint32(row[x:]) & pixelMask
 		if colour != last {
 			last, index = colour, c.index(colour)
+			out[x/picture.BytesPerPixel] = index
+			x += picture.BytesPerPixel
+			continue
 		}
-		out[i] = index
+		end := endOfRun(row, x, colour)
+		for i := x / picture.BytesPerPixel; i < end/picture.BytesPerPixel; i++ {
+			out[i] = index
+		}
+		x = end
 	}
 	return dst
 }

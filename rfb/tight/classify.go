@@ -1,6 +1,7 @@
 package tight
 
 import (
+	"bytes"
 	"encoding/binary"
 	"image"
 
@@ -15,17 +16,25 @@ const (
 	// minJPEGArea is below what JPEG's tables of 600 bytes are more than the
 	// pixels, deflated.
 	minJPEGArea = 32 * 32
-	// A pixel is new when it is neither the one to its left nor the one above. Of
-	// text up to a third of the pixels are, of photos three quarters or more.
-	photoShare = 0.5
-	// manyPhotoShare is the same where there are more than 256 colours, which text
-	// has only in front of a picture.
-	manyPhotoShare = 0.4
+	// A pixel is fresh when it is neither the one to its left nor the one above nor
+	// the one ditherWidth to the left: deflate would find those. Of text up to a
+	// third of the pixels are, of photos three quarters or more; a photo's noise is
+	// in small steps, text's edges are not.
+	photoShare     = 0.5
+	softPhotoShare = 0.15
+	ditherWidth    = 8 // of the patterns that browsers draw gradients with
 	// sharpStep is a difference of green between neighbours that JPEG would blur.
 	sharpStep = 48
 	// sampleRows is of how many rows one is looked at when a cell has too many
 	// colours to count them.
 	sampleRows = 4
+	// fewColours are a drawing, however busy it is.
+	fewColours = 48
+	// Of so many rows this share of new pixels and so many colours are enough to
+	// know a photo by.
+	sureRows       = 2
+	sureColours    = fewColours
+	surePhotoShare = 0.7
 )
 
 // classify looks at the pixels of a cell.
@@ -36,21 +45,42 @@ func (e *Encoder) classify(c *cell, r image.Rectangle) {
 		return
 	}
 	lossy := e.quality != Lossless && r.Dx()*r.Dy() >= minJPEGArea
+	if lossy && e.surelyPhoto(r) {
+		c.kind = kindPhoto
+		return
+	}
 	e.colors.clear()
 	if s, ok := e.colors.count(e.picture, r); ok {
-		c.kind, c.soft = kindPalette, s.sharp*16 < s.fresh
-		if lossy && e.colors.n > 16 && float64(s.fresh) > photoShare*float64(s.seen) {
+		if lossy && e.colors.n > fewColours && s.photo() {
 			c.kind = kindPhoto
 			return
 		}
+		c.kind, c.soft = kindPalette, s.soft()
 		c.first, c.count = len(e.grid.colours), e.colors.n
 		e.grid.colours = append(e.grid.colours, e.colors.colours[:e.colors.n]...)
 		return
 	}
 	c.kind = kindFull
-	if lossy && freshShare(e.picture, r) > manyPhotoShare {
+	if lossy && sample(e.picture, r).photo() {
 		c.kind = kindPhoto
 	}
+}
+
+// surelyPhoto looks at a few rows only: photos are the most work for whoever
+// counts their colours, and the easiest to know.
+func (e *Encoder) surelyPhoto(r image.Rectangle) bool {
+	e.colors.clear()
+	var s statistics
+	for i := range sureRows {
+		y := r.Min.Y + (2*i+1)*r.Dy()/(2*sureRows)
+		if !s.look(e.picture.Row(y, r.Min.X, r.Max.X), e.picture.Row(max(y-1, r.Min.Y), r.Min.X, r.Max.X), &e.colors) {
+			break
+		}
+		if i == 0 && s.share() < surePhotoShare {
+			return false
+		}
+	}
+	return e.colors.n > sureColours && s.share() > surePhotoShare
 }
 
 // oneColour says whether all of r has the colour of its first pixel.
@@ -79,41 +109,79 @@ func oneColour(p *picture.Picture, r image.Rectangle) (colour uint32, ok bool) {
 // statistics are of the pixels of a cell.
 type statistics struct {
 	seen  int // pixels looked at
-	fresh int // neither as the one to the left nor as the one above
+	fresh int
 	sharp int // of these, far from the one to the left
 }
 
-// look counts the pixels of a row that are new. above may be nil. With colours it
+// share is the part of fresh pixels.
+func (s statistics) share() float64 { return float64(s.fresh) / float64(max(s.seen, 1)) }
+
+// soft says that there are hardly any sharp edges.
+func (s statistics) soft() bool { return s.sharp*8 <= s.fresh }
+
+// photo says that JPEG does little harm and much good.
+func (s statistics) photo() bool {
+	return s.share() > photoShare || s.share() > softPhotoShare && s.soft()
+}
+
+// look counts the pixels of a row that are fresh. above may be nil. With colours it
 // also adds them to the palette, and says false when they do not fit.
 func (s *statistics) look(row, above []byte, colours *palette) bool {
 	s.seen += len(row) / picture.BytesPerPixel
-	last := binary.LittleEndian.Uint32(row) & pixelMask
-	if colours != nil && !colours.add(last) {
-		return false
+	if above == nil {
+		above = row[:0]
+	} else if bytes.Equal(row, above) {
+		return true
 	}
-	for x := picture.BytesPerPixel; x+picture.BytesPerPixel <= len(row); x += picture.BytesPerPixel {
+	last := ^uint32(0)
+	for x := 0; x+picture.BytesPerPixel <= len(row); {
 		colour := binary.LittleEndian.Uint32(row[x:]) & pixelMask
 		if colour == last {
+			x = endOfRun(row, x+picture.BytesPerPixel, colour)
 			continue
 		}
 		before := last
 		last = colour
-		if above != nil && binary.LittleEndian.Uint32(above[x:])&pixelMask == colour {
+		x += picture.BytesPerPixel
+		if x <= len(above) && binary.LittleEndian.Uint32(above[x-picture.BytesPerPixel:])&pixelMask == colour {
 			continue // so it is in the palette
+		}
+		if x > ditherWidth*picture.BytesPerPixel && binary.LittleEndian.Uint32(row[x-(1+ditherWidth)*picture.BytesPerPixel:])&pixelMask == colour {
+			continue
+		}
+		if colours != nil && !colours.add(colour) {
+			return false
+		}
+		if before > pixelMask {
+			continue // the first of the row
 		}
 		s.fresh++
 		if step := int(colour>>8&0xFF) - int(before>>8&0xFF); step > sharpStep || step < -sharpStep {
 			s.sharp++
 		}
-		if colours != nil && !colours.add(colour) {
-			return false
-		}
 	}
 	return true
 }
 
-// freshShare is the part of new pixels in a sample of rows.
-func freshShare(p *picture.Picture, r image.Rectangle) float64 {
+// endOfRun is where, from x on, the pixels of a row have another colour: the
+// most frequent thing on a desktop is the same again, so it looks at four at once.
+func endOfRun(row []byte, x int, colour uint32) int {
+	pair := uint64(colour) | uint64(colour)<<32
+	for x+16 <= len(row) {
+		four := row[x : x+16 : x+16]
+		if ((binary.LittleEndian.Uint64(four)^pair)|(binary.LittleEndian.Uint64(four[8:])^pair))&pairMask != 0 {
+			break
+		}
+		x += 16
+	}
+	for x+picture.BytesPerPixel <= len(row) && binary.LittleEndian.Uint32(row[x:])&pixelMask == colour {
+		x += picture.BytesPerPixel
+	}
+	return x
+}
+
+// sample looks at some of the rows.
+func sample(p *picture.Picture, r image.Rectangle) statistics {
 	var s statistics
 	for y := r.Min.Y; y < r.Max.Y; y += sampleRows {
 		var above []byte
@@ -122,7 +190,7 @@ func freshShare(p *picture.Picture, r image.Rectangle) float64 {
 		}
 		s.look(p.Row(y, r.Min.X, r.Max.X), above, nil)
 	}
-	return float64(s.fresh) / float64(s.seen)
+	return s
 }
 
 // paletteSlots is four times the colours, so that a look-up seldom meets another

@@ -6,6 +6,7 @@ package tight
 
 import (
 	"image"
+	"slices"
 
 	"github.com/klauspost/compress/flate"
 
@@ -21,7 +22,10 @@ const (
 	maxCells = 32 << 10
 	// MaxCount bounds the rectangles of one AppendRegion: a cell is one at most,
 	// and only rectangles of many cells are ever cut again.
-	MaxCount = 2 * maxCells
+	MaxCount = 2*maxCells - 1
+	// mergeReach is how many rectangles back a neighbour is looked for: the pieces
+	// of a row of a screen, cut at 2048 pixels, and some.
+	mergeReach = 16
 )
 
 // Encoder makes rectangles. It has one user at a time and keeps its scratch
@@ -36,6 +40,7 @@ type Encoder struct {
 	colors palette // of the cell or rectangle at hand
 	plain  []byte  // a rectangle's data before deflate
 	lossy  []image.Rectangle
+	region []image.Rectangle // what to append, merged
 
 	// Of the AppendRegion under way.
 	dst     []byte
@@ -64,23 +69,47 @@ func (e *Encoder) Close() { e.jpeg.close() }
 // AppendRegion appends rectangles, headers included, that bring what p shows in
 // rects, clipped to p, to a viewer. rects should not overlap. It returns the
 // longer dst, how many rectangles were appended (at most MaxCount), and in which
-// areas they show p not exactly, which is valid until the next call.
+// areas they show p not exactly, which is valid until the next call. Of a region
+// of very many rectangles all that lies between them is appended too.
+//
+// Neighbouring damage should come in one call: cells of one kind are joined across
+// rectangles that share an edge, and a film is one image then.
 func (e *Encoder) AppendRegion(dst []byte, p *picture.Picture, rects []image.Rectangle, q Quality) (out []byte, count int, lossy []image.Rectangle) {
 	e.dst, e.count, e.picture, e.quality, e.lossy = dst, 0, p, q, e.lossy[:0]
+	e.region = e.region[:0]
+	for _, r := range rects {
+		if r = r.Intersect(p.Bounds()); !r.Empty() {
+			e.region = merge(e.region, r)
+		}
+	}
+	if len(e.region) > maxCells {
+		e.region = append(e.region[:0], union(e.region))
+	}
 	side := cellSide
-	for cells(rects, side) > maxCells && side < rfb.MaxDimension {
+	for cells(e.region, side) > maxCells {
 		side *= 2
 	}
-	if len(rects) > maxCells {
-		e.appendArea(union(rects).Intersect(p.Bounds()), side)
-	} else {
-		for _, r := range rects {
-			e.appendArea(r.Intersect(p.Bounds()), side)
-		}
+	for _, r := range e.region {
+		e.appendArea(r, side)
 	}
 	out = e.dst
 	e.dst, e.picture = nil, nil
 	return out, e.count, e.lossy
+}
+
+// merge adds a rectangle to a region, as one with those of the latest few that
+// share a whole edge with it: desktops cut what they send into stripes, and a film
+// must not be an image for each.
+func merge(region []image.Rectangle, r image.Rectangle) []image.Rectangle {
+	for i := len(region) - 1; i >= max(0, len(region)-mergeReach); i-- {
+		o := region[i]
+		beside := o.Min.Y == r.Min.Y && o.Max.Y == r.Max.Y && (o.Max.X == r.Min.X || r.Max.X == o.Min.X)
+		below := o.Min.X == r.Min.X && o.Max.X == r.Max.X && (o.Max.Y == r.Min.Y || r.Max.Y == o.Min.Y)
+		if beside || below {
+			return merge(slices.Delete(region, i, i+1), o.Union(r))
+		}
+	}
+	return append(region, r)
 }
 
 // cells is into how many cells of the side the rectangles are cut.
@@ -103,9 +132,6 @@ func union(rects []image.Rectangle) image.Rectangle {
 // appendArea cuts an area into cells, looks at each, and appends rectangles of
 // neighbouring cells that suit each other.
 func (e *Encoder) appendArea(area image.Rectangle, side int) {
-	if area.Empty() {
-		return
-	}
 	g := &e.grid
 	g.cut(area, side)
 	for i := range g.cells {
