@@ -31,6 +31,7 @@ const (
 // Browser is one Chromium with one page.
 type Browser struct {
 	process *peer.Process
+	place   peer.Place
 	profile string
 	page    *websocket.Conn
 	next    int // owned by the caller: id of the next command
@@ -38,7 +39,10 @@ type Browser struct {
 
 // Open starts Chromium with an empty profile. Close must be called. The
 // methods are for one goroutine.
-func Open(ctx context.Context) (*Browser, error) {
+func Open(ctx context.Context) (*Browser, error) { return OpenAt(ctx, peer.Here()) }
+
+// OpenAt is Open in a place.
+func OpenAt(ctx context.Context, place peer.Place) (*Browser, error) {
 	program, err := exec.LookPath("chromium")
 	if err != nil {
 		return nil, fmt.Errorf("chromium is %w: apt-get install chromium", peer.ErrMissing)
@@ -47,7 +51,7 @@ func Open(ctx context.Context) (*Browser, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a profile: %w", err)
 	}
-	b := &Browser{profile: profile}
+	b := &Browser{place: place, profile: profile}
 	if err := b.start(ctx, program); err != nil {
 		b.Close()
 		return nil, fmt.Errorf("starting Chromium: %w", err)
@@ -68,7 +72,7 @@ func (b *Browser) start(ctx context.Context, program string) error {
 	}
 	command := exec.Command(program, args...)
 	command.Stdout = io.Discard
-	process, err := peer.Launch(peer.Here(), command)
+	process, err := peer.Launch(b.place, command)
 	if err != nil {
 		return err
 	}
@@ -77,11 +81,12 @@ func (b *Browser) start(ctx context.Context, program string) error {
 	if err != nil {
 		return err
 	}
-	address, err := pageAddress(ctx, port)
+	address, err := b.pageAddress(ctx, port)
 	if err != nil {
 		return err
 	}
-	conn, _, err := websocket.DefaultDialer.DialContext(ctx, address, nil)
+	dialer := websocket.Dialer{NetDialContext: b.place.Dial}
+	conn, _, err := dialer.DialContext(ctx, address, nil)
 	if err != nil {
 		return fmt.Errorf("opening the page's DevTools: %w", err)
 	}
@@ -116,12 +121,12 @@ func (b *Browser) port(ctx context.Context) (string, error) {
 }
 
 // pageAddress asks for the DevTools address of the first page.
-func pageAddress(ctx context.Context, port string) (string, error) {
+func (b *Browser) pageAddress(ctx context.Context, port string) (string, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:"+port+"/json/list", nil)
 	if err != nil {
 		return "", err
 	}
-	client := &http.Client{}
+	client := &http.Client{Transport: &http.Transport{DialContext: b.place.Dial}}
 	defer client.CloseIdleConnections()
 	response, err := client.Do(request)
 	if err != nil {
@@ -204,6 +209,13 @@ func (b *Browser) Run(ctx context.Context, expression string, into any) error {
 		return fmt.Errorf("reading the script's value: %w", err)
 	}
 	return nil
+}
+
+// Command sends one command of the DevTools protocol, as
+// Input.dispatchKeyEvent, and waits for its answer.
+func (b *Browser) Command(ctx context.Context, method string, parameters any) error {
+	_, err := b.command(ctx, method, parameters)
+	return err
 }
 
 // command sends one command and returns its result; events in between are

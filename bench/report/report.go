@@ -180,6 +180,15 @@ func (r *Report) Missed() []Comparison {
 	return missed
 }
 
+// JSON is everything, for machines.
+func (r *Report) JSON() ([]byte, error) {
+	data, err := json.MarshalIndent(r, "", "\t")
+	if err != nil {
+		return nil, fmt.Errorf("coding the report: %w", err)
+	}
+	return append(data, '\n'), nil
+}
+
 // Write puts the report into folder as <date>-<commit>-<experiment>.json and
 // .md and returns the path without the ending.
 func (r *Report) Write(folder string) (string, error) {
@@ -191,11 +200,11 @@ func (r *Report) Write(folder string) (string, error) {
 		commit = commit[:9]
 	}
 	stem := filepath.Join(folder, fmt.Sprintf("%s-%s-%s", r.At.UTC().Format("2006-01-02"), commit, r.Experiment))
-	data, err := json.MarshalIndent(r, "", "\t")
+	data, err := r.JSON()
 	if err != nil {
-		return "", fmt.Errorf("coding the report: %w", err)
+		return "", err
 	}
-	if err := os.WriteFile(stem+".json", append(data, '\n'), 0o644); err != nil {
+	if err := os.WriteFile(stem+".json", data, 0o644); err != nil {
 		return "", fmt.Errorf("writing the report: %w", err)
 	}
 	if err := os.WriteFile(stem+".md", r.Markdown(), 0o644); err != nil {

@@ -45,6 +45,11 @@ type Options struct {
 	// Blind decodes nothing: no picture, no marker, only counts. Its work is a
 	// copy, so that many of them fit beside what is measured.
 	Blind bool
+	// Offer replaces the encodings that are offered; nil is Encodings.
+	Offer []rfb.Encoding
+	// Tap is shown each message of the server before it is decoded; nil sees
+	// none.
+	Tap func(rfb.ServerMessage)
 }
 
 // Update is one framebuffer update, decoded.
@@ -143,7 +148,11 @@ func (s *Screen) greet() error {
 		s.picture, s.decoder = picture.New(s.Width, s.Height), picture.NewDecoder()
 	}
 	message := rfb.AppendSetPixelFormat(nil, rfb.RGB888())
-	message = rfb.AppendSetEncodings(message, Encodings(s.options.Quality, s.options.Compress)...)
+	offer := s.options.Offer
+	if offer == nil {
+		offer = Encodings(s.options.Quality, s.options.Compress)
+	}
+	message = rfb.AppendSetEncodings(message, offer...)
 	return s.write(message)
 }
 
@@ -202,6 +211,9 @@ func (s *Screen) Run(ctx context.Context, see func(Update) bool) error {
 }
 
 func (s *Screen) handle(message rfb.ServerMessage, see func(Update) bool) error {
+	if s.options.Tap != nil {
+		s.options.Tap(message)
+	}
 	switch message.Type {
 	case rfb.ServerFramebufferUpdate:
 		update, err := s.draw(message)

@@ -62,7 +62,7 @@ func (s *Set) start(ctx context.Context, client *product.Client, template string
 }
 
 func viewersOf(client *product.Client, session string) *Target {
-	return &Target{origin: origin(client.Base()), fresh: func(ctx context.Context) (string, error) {
+	return &Target{origin: origin(client.Base()), page: client.Base() + "/readyz", fresh: func(ctx context.Context) (string, error) {
 		return client.Connect(ctx, session)
 	}}
 }

@@ -85,7 +85,19 @@ func parse(text string) (address, error) {
 		shown.RawQuery = "" // a ticket or a token
 	}
 	a.name = shown.String()
+	if a.scheme.local() {
+		a.name = u.Scheme + "://"
+	}
 	return a, nil
+}
+
+// Shown is the word as a report may show it: of a target without what may be
+// secret, any other as it is.
+func Shown(word string) string {
+	if a, err := parse(word); err == nil {
+		return a.name
+	}
+	return word
 }
 
 // Options of targets.
@@ -98,8 +110,11 @@ type Options struct {
 	Geometry string // of a private Xvnc, as "1280x720"
 	// Far is where what the tool starts itself runs, Dial how viewers reach
 	// everything; the zero values are this machine.
-	Far  peer.Place
-	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	Far peer.Place
+	// Near is where a browser runs, NearListen opens a listener for it there.
+	Near       peer.Place
+	NearListen func(network, address string) (net.Listener, error)
+	Dial       func(ctx context.Context, network, address string) (net.Conn, error)
 	// Scene and Server are the commands that play scenes on an X display and
 	// that start StreamSpace.
 	Scene  func(display string) []string
@@ -109,6 +124,9 @@ type Options struct {
 // Set is the targets of one run.
 type Set struct {
 	Targets []*Target
+	// Near is where a browser must run, NearListen opens a listener there.
+	Near       peer.Place
+	NearListen func(network, address string) (net.Listener, error)
 
 	options Options
 	xvnc    *Xvnc // shared by all targets in front of one; nil until one needs it
@@ -122,7 +140,8 @@ type Target struct {
 	Facts []report.Fact
 
 	options Options
-	origin  string
+	origin  string // sent by viewers; empty: none
+	page    string // a document of that origin, where only its pages may connect
 	// fresh returns an address for one viewer, as screen.Connect takes it.
 	fresh func(ctx context.Context) (string, error)
 	pids  []int // processes that make it up, as far as they are known
@@ -134,7 +153,7 @@ func Open(ctx context.Context, texts []string, options Options) (*Set, error) {
 		options.Dial = new(net.Dialer).DialContext
 	}
 	if options.Far.Start == nil {
-		options.Far = peer.Here()
+		options.Far, options.Near, options.NearListen = peer.Here(), peer.Here(), net.Listen
 	}
 	var addresses []address
 	var mistakes []error
@@ -146,7 +165,7 @@ func Open(ctx context.Context, texts []string, options Options) (*Set, error) {
 	if err := errors.Join(mistakes...); err != nil {
 		return nil, err
 	}
-	s := &Set{options: options}
+	s := &Set{Near: options.Near, NearListen: options.NearListen, options: options}
 	for _, a := range addresses {
 		t, err := s.open(ctx, a)
 		if err != nil {
@@ -218,6 +237,9 @@ func (t *Target) WebSocket(ctx context.Context) (string, error) {
 	}
 	return address, err
 }
+
+// Page is the document from which alone a browser may connect; empty is any.
+func (t *Target) Page() string { return t.page }
 
 // PIDs are the processes that make the target up, as far as they are known.
 func (t *Target) PIDs() []int { return t.pids }

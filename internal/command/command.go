@@ -55,6 +55,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		Long: `StreamSpace runs desktops in sandboxes and streams them to a browser.
 
   streamspace up        start everything on this machine
+  streamspace bench     measure remote desktops, this one and others
   streamspace config    print the annotated configuration file`,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
@@ -65,7 +66,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return mistake{fmt.Errorf("%w\nrun '%s --help' for all flags", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newUp(stdout, stderr), newConfig(stdout), newVersion(stdout))
+	root.AddCommand(newUp(stdout, stderr), newConfig(stdout), newBench(stderr), newVersion(stdout))
 	return root
 }
 

@@ -1,0 +1,30 @@
+package command
+
+import (
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/streamspace/streamspace/bench/tool"
+)
+
+// newBench is the measuring tool, which knows nothing of the rest of this
+// program: scenes and private servers are started as processes of it.
+func newBench(stderr io.Writer) *cobra.Command {
+	self, err := os.Executable()
+	if err != nil {
+		self = os.Args[0]
+	}
+	bench := tool.Command(self, "bench")
+	for _, sub := range bench.Commands() {
+		run := sub.RunE
+		sub.RunE = func(cmd *cobra.Command, args []string) error {
+			ctx, stop := untilSignal(stderr)
+			defer stop()
+			cmd.SetContext(ctx)
+			return run(cmd, args)
+		}
+	}
+	return bench
+}
