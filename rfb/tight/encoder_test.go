@@ -73,7 +73,7 @@ func check(t testing.TB, e *tight.Encoder, p *picture.Picture, region []image.Re
 		if q == tight.Lossless {
 			t.Errorf("lossless loses in %v", r)
 		}
-		if _, root := difference(want, drawn, r); root > 40 {
+		if _, root := difference(want, drawn, r); root > 80 { // coloured noise at low quality
 			t.Errorf("%v: JPEG at %v is %.0f off", q, r, root)
 		}
 		drawn.Copy(want, r)
