@@ -98,8 +98,8 @@ func (b *Broker) Run(ctx context.Context) error {
 	})
 	group.Wait()
 	b.events.close()
-	if err := b.client.Close(); err != nil {
-		return fmt.Errorf("closing the connections to Redis: %w", err)
+	if err := b.client.Close(); err != nil { // of a connection that broke before: nothing is lost with it
+		b.log.Debug("closing the connections to Redis", "error", err)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package redis_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"sync/atomic"
 	"testing"
@@ -68,12 +69,16 @@ func apart(options redis.Options) redis.Options {
 	return options
 }
 
-func conformance(t *testing.T, options redis.Options) {
+func conformance(t *testing.T, options redis.Options) { conformanceWith(t, options, options) }
+
+// conformanceWith runs the suite; plain is how the servers can be emptied.
+func conformanceWith(t *testing.T, options, plain redis.Options) {
 	brokertest.Run(t, func(t *testing.T) brokertest.Harness {
 		own := apart(options)
+		own.Log = slog.New(slog.DiscardHandler)
 		return brokertest.Harness{
 			Handles: []broker.Broker{start(t, own), start(t, own)}, Now: time.Now, Pass: time.Sleep,
-			Forget: func() { empty(t, options, own.Prefix) },
+			Forget: func() { empty(t, plain, own.Prefix) },
 		}
 	})
 }
