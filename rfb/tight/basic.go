@@ -12,14 +12,13 @@ import (
 )
 
 const (
-	// deflateLevel is the library's fastest.
-	deflateLevel = flate.BestSpeed
 	// minCompressed is the shortest data that is compressed (section "Tight
 	// Encoding").
 	minCompressed = 12
 
-	filterFollows = 0x4
-	filterPalette = 1
+	filterFollows  = 0x4
+	filterPalette  = 1
+	filterGradient = 2
 
 	// A zlib stream for each kind of data, as TigerVNC's server has them.
 	streamFull    = 0
@@ -41,12 +40,48 @@ func (p *packed) Write(b []byte) (int, error) {
 // appendFull appends an area in full colours.
 func (e *Encoder) appendFull(r image.Rectangle) {
 	e.header(r)
-	e.dst = append(e.dst, streamFull<<4|1<<streamFull)
 	e.plain = e.plain[:0]
+	if e.quality&gradient != 0 && sample(e.picture, r).photo() {
+		e.dst = append(e.dst, (streamFull|filterFollows)<<4|1<<streamFull, filterGradient)
+		for y := r.Min.Y; y < r.Max.Y; y++ {
+			e.plain = appendGradient(e.plain, e.picture, r, y)
+		}
+		e.appendData(e.huffman)
+		return
+	}
+	e.dst = append(e.dst, streamFull<<4|1<<streamFull)
 	for y := r.Min.Y; y < r.Max.Y; y++ {
 		e.plain = appendTPixels(e.plain, e.picture.Row(y, r.Min.X, r.Max.X))
 	}
-	e.appendData()
+	e.appendData(e.deflate)
+}
+
+// appendGradient appends a row as differences from what the neighbours to the
+// left, above, and above left let expect. Outside r all is black.
+func appendGradient(dst []byte, p *picture.Picture, r image.Rectangle, y int) []byte {
+	row := p.Row(y, r.Min.X, r.Max.X)
+	n := len(dst)
+	dst = append(dst, row[:len(row)/picture.BytesPerPixel*3]...) // for the room
+	out := dst[n:]
+	var left, corner [3]int
+	above := row[:0]
+	if y > r.Min.Y {
+		above = p.Row(y-1, r.Min.X, r.Max.X)
+	}
+	for len(row) >= picture.BytesPerPixel && len(out) >= 3 {
+		var up [3]int
+		if len(above) >= picture.BytesPerPixel {
+			up = [3]int{int(above[2]), int(above[1]), int(above[0])}
+			above = above[picture.BytesPerPixel:]
+		}
+		own := [3]int{int(row[2]), int(row[1]), int(row[0])}
+		out[0] = byte(own[0] - min(max(left[0]+up[0]-corner[0], 0), 255))
+		out[1] = byte(own[1] - min(max(left[1]+up[1]-corner[1], 0), 255))
+		out[2] = byte(own[2] - min(max(left[2]+up[2]-corner[2], 0), 255))
+		left, corner = own, up
+		out, row = out[3:], row[picture.BytesPerPixel:]
+	}
+	return dst
 }
 
 // appendTPixels appends pixels as red, green and blue.
@@ -87,7 +122,7 @@ func (e *Encoder) appendPalette(r image.Rectangle) {
 		}
 		above, length = row, len(e.plain)-before
 	}
-	e.appendData()
+	e.appendData(e.deflate)
 }
 
 // appendBits appends a bit a pixel, the first highest: zero is the given colour.
@@ -140,15 +175,15 @@ func (c *palette) appendIndexes(dst, row []byte) []byte {
 }
 
 // appendData appends the plain data, compressed by a stream that begins here.
-func (e *Encoder) appendData() {
+func (e *Encoder) appendData(deflater *flate.Writer) {
 	if len(e.plain) < minCompressed {
 		e.dst = append(e.dst, e.plain...)
 		return
 	}
 	e.packed = append(e.packed[:0], zlibHeader[:]...)
-	e.deflate.Reset(&e.packed)
-	e.deflate.Write(e.plain) // to memory: no error
-	e.deflate.Flush()
+	deflater.Reset(&e.packed)
+	deflater.Write(e.plain) // to memory: no error
+	deflater.Flush()
 	e.dst = rfb.AppendTightLength(e.dst, len(e.packed))
 	e.dst = append(e.dst, e.packed...)
 }

@@ -44,7 +44,7 @@ func (e *Encoder) classify(c *cell, r image.Rectangle) {
 		c.kind, c.colour, c.soft = kindFill, colour, true
 		return
 	}
-	lossy := e.quality != Lossless && r.Dx()*r.Dy() >= minJPEGArea
+	lossy := !e.quality.lossless() && r.Dx()*r.Dy() >= minJPEGArea
 	if lossy && e.surelyPhoto(r) {
 		c.kind = kindPhoto
 		return

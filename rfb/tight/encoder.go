@@ -34,7 +34,8 @@ const (
 type Encoder struct {
 	jpeg    compressor
 	deflate *flate.Writer
-	packed  packed // where deflate writes
+	huffman *flate.Writer // looks for no matches
+	packed  packed        // where deflate writes
 
 	grid   grid
 	colors palette // of the cell or rectangle at hand
@@ -53,11 +54,15 @@ type Encoder struct {
 // has it, otherwise by the standard library, several times as slowly and always
 // with four pixels sharing their chrominance.
 func NewEncoder() *Encoder {
-	deflate, err := flate.NewWriter(nil, deflateLevel)
+	return &Encoder{jpeg: newCompressor(), deflate: newDeflater(flate.BestSpeed), huffman: newDeflater(flate.HuffmanOnly)}
+}
+
+func newDeflater(level int) *flate.Writer {
+	w, err := flate.NewWriter(nil, level)
 	if err != nil {
-		panic(err) // the level is a constant
+		panic(err) // levels are constants
 	}
-	return &Encoder{jpeg: newCompressor(), deflate: deflate}
+	return w
 }
 
 // JPEGLibrary is what makes JPEG, for a line in the log.

@@ -14,7 +14,7 @@ import (
 	"github.com/streamspace/streamspace/rfb/tight"
 )
 
-var qualities = []tight.Quality{tight.Lossless, tight.High, tight.Medium, tight.Low, tight.JPEG(75, rfb.Subsampling2X)}
+var qualities = []tight.Quality{tight.Lossless, tight.High, tight.Medium, tight.Low, tight.JPEG(75, rfb.Subsampling2X), tight.Lossless.WithGradient()}
 
 // rectsOf takes what an encoder appended apart, as a viewer does.
 func rectsOf(t testing.TB, p *picture.Picture, data []byte, count int) []rfb.ServerRect {
@@ -70,7 +70,7 @@ func check(t testing.TB, e *tight.Encoder, p *picture.Picture, region []image.Re
 		t.Errorf("%v: rectangles do not cover the region", q)
 	}
 	for _, r := range lossy {
-		if q == tight.Lossless {
+		if q.String() == "lossless" {
 			t.Errorf("lossless loses in %v", r)
 		}
 		if _, root := difference(want, drawn, r); root > 80 { // coloured noise at low quality

@@ -240,7 +240,7 @@ func encodedScenes(t *testing.T) []scene {
 	t.Cleanup(e.Close)
 	var scenes []scene
 	for _, c := range pairs {
-		for _, q := range []tight.Quality{tight.Lossless, tight.High, tight.Medium} {
+		for _, q := range []tight.Quality{tight.Lossless, tight.Lossless.WithGradient(), tight.High, tight.Medium} {
 			p := c.before
 			data, count, first := e.AppendRegion(nil, p, []image.Rectangle{p.Bounds()}, q)
 			lossy := slices.Clone(first)
