@@ -25,14 +25,19 @@ func Gateway(name, relayhost string, tuning Tuning, further ...string) Relay {
 			process.Stop()
 			return nil, err
 		}
-		return &Running{Process: process, targets: func(n int) ([]string, error) { return mint(process, n) }}, nil
+		return &Running{
+			Process: process,
+			targets: func(n int) ([]string, error) { return mint(process, "mint", n) },
+			shared:  func(n int) ([]string, error) { return mint(process, "share", n) },
+		}, nil
 	}}
 }
 
 // mint asks relayhost for n stream URLs, each with a ticket of its own, to be
-// used within a minute.
-func mint(process *Process, n int) ([]string, error) {
-	if err := process.Tell(fmt.Sprintf("mint %d", n)); err != nil {
+// used within a minute: "mint" for sessions of their own, "share" for one
+// session of all.
+func mint(process *Process, order string, n int) ([]string, error) {
+	if err := process.Tell(fmt.Sprintf("%s %d", order, n)); err != nil {
 		return nil, err
 	}
 	targets := make([]string, n)
@@ -43,7 +48,7 @@ func mint(process *Process, n int) ([]string, error) {
 		}
 		// A line with something else may hold a ticket: do not repeat it.
 		if !strings.HasPrefix(line, "ws://") {
-			return nil, fmt.Errorf("relayhost answers mint with no stream URL")
+			return nil, fmt.Errorf("relayhost answers %s with no stream URL", order)
 		}
 		targets[i] = line
 	}

@@ -25,6 +25,7 @@ type Relay struct {
 type Running struct {
 	*Process // nil for Direct
 	targets  func(n int) ([]string, error)
+	shared   func(n int) ([]string, error) // nil: as targets
 	cleanup  func()
 }
 
@@ -44,6 +45,15 @@ func (r Relay) Start(ctx context.Context, place Place, upstream string) (*Runnin
 
 // Targets returns n targets for a viewer, each good for one connection.
 func (r *Running) Targets(n int) ([]string, error) { return r.targets(n) }
+
+// Shared returns n targets for viewers of one and the same desktop, each good
+// for one connection.
+func (r *Running) Shared(n int) ([]string, error) {
+	if r.shared == nil {
+		return r.targets(n)
+	}
+	return r.shared(n)
+}
 
 // Stop ends the relay and removes its files.
 func (r *Running) Stop() {

@@ -68,8 +68,8 @@ func (p *Plot) AddSeries(name string, x, y []float64) {
 
 // A plot's drawing, in SVG units.
 const (
-	plotWidth, plotHeight                      = 720, 320
-	plotLeft, plotRight, plotTop, plotBaseline = 62, 704, 14, 276
+	plotWidth, plotHeight                      = 720, 360
+	plotLeft, plotRight, plotTop, plotBaseline = 78, 700, 14, 300
 	colours                                    = 8 // that the page has for lines
 )
 
@@ -147,16 +147,16 @@ func (p *Plot) SVG() string {
 	for _, tick := range y.ticks() {
 		at := y.at(tick)
 		fmt.Fprintf(&out, `<line class="grid" x1="%d" x2="%d" y1="%.1f" y2="%.1f"/><text x="%d" y="%.1f" text-anchor="end">%s</text>`,
-			plotLeft, plotRight, at, at, plotLeft-8, at+4, tickText(tick))
+			plotLeft, plotRight, at, at, plotLeft-9, at+5.5, tickText(tick))
 	}
 	for _, tick := range x.ticks() {
 		at := x.at(tick)
 		fmt.Fprintf(&out, `<line class="grid" x1="%.1f" x2="%.1f" y1="%d" y2="%d"/><text x="%.1f" y="%d" text-anchor="middle">%s</text>`,
-			at, at, plotTop, plotBaseline, at, plotBaseline+18, tickText(tick))
+			at, at, plotTop, plotBaseline, at, plotBaseline+22, tickText(tick))
 	}
 	fmt.Fprintf(&out, `<line class="axis" x1="%d" x2="%d" y1="%d" y2="%d"/>`, plotLeft, plotRight, plotBaseline, plotBaseline)
-	fmt.Fprintf(&out, `<text class="label" x="%d" y="%d" text-anchor="middle">%s</text>`, (plotLeft+plotRight)/2, plotHeight-6, html.EscapeString(p.X))
-	fmt.Fprintf(&out, `<text class="label" transform="translate(14 %d) rotate(-90)" text-anchor="middle">%s</text>`, (plotTop+plotBaseline)/2, html.EscapeString(p.Y))
+	fmt.Fprintf(&out, `<text class="label" x="%d" y="%d" text-anchor="middle">%s</text>`, (plotLeft+plotRight)/2, plotHeight-10, html.EscapeString(p.X))
+	fmt.Fprintf(&out, `<text class="label" transform="translate(17 %d) rotate(-90)" text-anchor="middle">%s</text>`, (plotTop+plotBaseline)/2, html.EscapeString(p.Y))
 	for i, line := range p.Lines {
 		fmt.Fprintf(&out, `<path class="line c%d" d="%s"><title>%s</title></path>`, i%colours, p.path(line, x, y), html.EscapeString(line.Name))
 	}

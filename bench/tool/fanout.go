@@ -85,7 +85,7 @@ func (o fanoutOptions) measure(ctx context.Context, r *run) error {
 	ages := &report.Plot{Title: "Age of frames", X: "milliseconds", Y: "share of frames", Kind: report.CDF}
 	gaps := &report.Plot{Title: "Time between updates of a viewer", X: "milliseconds", Y: "share of updates", Kind: report.CDF}
 	all := map[string]*trial.Fanout{}
-	err := r.each(ctx, func(ctx context.Context, t *target.Target, _ int) error {
+	err := r.each(ctx, func(ctx context.Context, t *target.Target) error {
 		for _, n := range o.viewers {
 			if err := t.Direct(ctx, scene.Name(o.scene), false); err != nil {
 				return err

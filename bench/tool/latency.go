@@ -72,23 +72,23 @@ func (o latencyOptions) measure(ctx context.Context, r *run) error {
 			"max": report.Quantile(l.Milliseconds, 1), "lost": float64(l.Lost),
 		})
 	}
-	var inBrowser func(context.Context, *target.Target, int) error
+	var inBrowser func(context.Context, *target.Target) error
 	if o.browser {
-		browsing, stop, err := o.openBrowser(ctx, r)
+		browsing, err := o.openBrowser(ctx, r)
 		if err != nil {
 			return err
 		}
-		defer stop()
+		defer browsing.Close()
 		r.report.Notes = append(r.report.Notes, "In Chromium: from the page's key or mouse event until noVNC's canvas holds the answer, looked at once an animation frame; until the screen shows it, up to one more frame passes.")
-		inBrowser = func(ctx context.Context, t *target.Target, round int) error {
-			l, err := browsing.measure(ctx, t, trial.Input(o.input), o.inputs, r.progress.tell)
+		inBrowser = func(ctx context.Context, t *target.Target) error {
+			l, err := browsing.Latency(ctx, t, trial.Input(o.input), o.inputs, r.progress.tell)
 			if err == nil {
 				note(t.Name+" in Chromium", l)
 			}
 			return err
 		}
 	}
-	err := r.each(ctx, func(ctx context.Context, t *target.Target, round int) error {
+	err := r.each(ctx, func(ctx context.Context, t *target.Target) error {
 		if err := t.Direct(ctx, scene.Name(o.scene), false); err != nil {
 			return err
 		}
@@ -100,7 +100,7 @@ func (o latencyOptions) measure(ctx context.Context, r *run) error {
 		}
 		note(t.Name, l)
 		if inBrowser != nil {
-			return inBrowser(ctx, t, round)
+			return inBrowser(ctx, t)
 		}
 		return nil
 	})

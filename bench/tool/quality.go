@@ -2,6 +2,7 @@ package tool
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,7 +13,10 @@ import (
 	"github.com/streamspace/streamspace/bench/trial"
 )
 
-type qualityOptions struct{ duration time.Duration }
+type qualityOptions struct {
+	duration   time.Duration
+	companions int
+}
 
 func qualityCommand(s *settings) *cobra.Command {
 	var o qualityOptions
@@ -30,6 +34,7 @@ what the viewer shows with the true picture, which is drawn here too.
 	}
 	s.measures(command, 3)
 	command.Flags().DurationVar(&o.duration, "duration", 12*time.Second, "length of a round; a period is 4s")
+	command.Flags().IntVar(&o.companions, "companions", 0, "further viewers of the same desktop")
 	return command
 }
 
@@ -41,7 +46,7 @@ func (o qualityOptions) measure(ctx context.Context, r *run) error {
 		{Key: "frames", Title: "frames/s moving", Digits: 1}, {Key: "wire", Title: "network MB/s", Digits: 2},
 	}}
 	r.report.Tables = append(r.report.Tables, table)
-	r.report.Parameters = append(r.report.Parameters, report.Fact{Name: "A round", Value: o.duration.String()})
+	r.report.Parameters = append(r.report.Parameters, report.Fact{Name: "Further viewers", Value: fmt.Sprint(o.companions)}, report.Fact{Name: "A round", Value: o.duration.String()})
 	r.report.Notes = append(r.report.Notes,
 		"SSIM and legibility compare brightness with the true picture of the frame that is shown, pixel for pixel: 1 is the same. Values are the median of the pictures.",
 		"Legibility is the similarity of gradients where the true text has an edge: it falls with blur, ringing and wrong contrast.",
@@ -49,11 +54,13 @@ func (o qualityOptions) measure(ctx context.Context, r *run) error {
 	over := &report.Plot{Title: "SSIM of the text over time (last round)", X: "seconds", Y: "SSIM", Kind: report.Series}
 	sharp := &report.Plot{Title: "Time to lossless", X: "milliseconds", Y: "share of rests that got there", Kind: report.CDF}
 	lossless, latest := map[string][]float64{}, map[string]trial.Series{}
-	err := r.each(ctx, func(ctx context.Context, t *target.Target, _ int) error {
+	err := r.each(ctx, func(ctx context.Context, t *target.Target) error {
 		if err := t.Direct(ctx, scene.Mixed, false); err != nil {
 			return err
 		}
-		got, err := trial.MeasureQuality(ctx, t, r.screen, o.duration, r.progress.tell)
+		got, err := trial.MeasureQuality(ctx, t, trial.QualityOptions{
+			Screen: r.screen, Duration: o.duration, Companions: o.companions,
+		}, r.progress.tell)
 		if err != nil {
 			return err
 		}

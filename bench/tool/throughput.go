@@ -16,9 +16,10 @@ import (
 )
 
 type throughputOptions struct {
-	scene    string
-	ownPace  bool
-	duration time.Duration
+	scene      string
+	ownPace    bool
+	duration   time.Duration
+	companions int
 }
 
 func throughputCommand(s *settings) *cobra.Command {
@@ -40,6 +41,7 @@ program draws one frame after the other, as fast as its X server takes them.
 	flags.StringVar(&o.scene, "scene", string(scene.Video), fmt.Sprintf("what plays, of %v", scene.Names()))
 	flags.BoolVar(&o.ownPace, "own-pace", false, "play at the scene's own pace instead of full speed")
 	flags.DurationVar(&o.duration, "duration", 6*time.Second, "length of a round")
+	flags.IntVar(&o.companions, "companions", 0, "further viewers of the same desktop")
 	return command
 }
 
@@ -52,18 +54,20 @@ func (o throughputOptions) measure(ctx context.Context, r *run) error {
 	r.report.Tables = append(r.report.Tables, table)
 	r.report.Parameters = append(r.report.Parameters, report.Fact{Name: "Scene", Value: o.scene},
 		report.Fact{Name: "Pace", Value: map[bool]string{true: "its own", false: "full speed"}[o.ownPace]},
-		report.Fact{Name: "A round", Value: o.duration.String()})
+		report.Fact{Name: "Further viewers", Value: fmt.Sprint(o.companions)}, report.Fact{Name: "A round", Value: o.duration.String()})
 	r.report.Notes = append(r.report.Notes,
 		"A frame's age is the time from its drawing, which its marker says, until it is decoded into the viewer's picture. Both clocks must agree: on one machine they do.",
 		"Cores are seconds of CPU a second of the named processes.")
 	ages := &report.Plot{Title: "Age of frames", X: "milliseconds", Y: "share of frames", Kind: report.CDF}
 	rates := &report.Plot{Title: "Updates over time (last round)", X: "seconds", Y: "updates a second", Kind: report.Series}
 	all, latest := map[string][]float64{}, map[string]trial.Series{}
-	err := r.each(ctx, func(ctx context.Context, t *target.Target, _ int) error {
+	err := r.each(ctx, func(ctx context.Context, t *target.Target) error {
 		if err := t.Direct(ctx, scene.Name(o.scene), !o.ownPace); err != nil {
 			return err
 		}
-		got, err := trial.MeasureThroughput(ctx, t, r.screen, o.duration, r.allPIDs(t), r.progress.tell)
+		got, err := trial.MeasureThroughput(ctx, t, trial.ThroughputOptions{
+			Screen: r.screen, Duration: o.duration, PIDs: r.allPIDs(t), Companions: o.companions,
+		}, r.progress.tell)
 		if err != nil {
 			return err
 		}

@@ -23,7 +23,8 @@ import (
 
 // settings are what all measurements share.
 type settings struct {
-	self []string // the program and the arguments that lead to `bench`
+	self  []string // the program and the arguments that lead to `bench`
+	build string
 
 	rounds      int
 	network     string
@@ -40,11 +41,11 @@ type settings struct {
 	out, errOut io.Writer
 }
 
-// Command is the command line. self is the path of the running program and the
-// arguments that lead to this command: scenes are played by a process of their
-// own.
-func Command(self ...string) *cobra.Command {
-	s := &settings{self: self}
+// Command is the command line. build names the program's own commit; self is
+// the path of the running program and the arguments that lead to this command:
+// scenes are played by a process of their own.
+func Command(build string, self ...string) *cobra.Command {
+	s := &settings{self: self, build: build}
 	command := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure remote desktops: latency, throughput, many viewers, picture quality",
@@ -145,7 +146,7 @@ func (s *settings) measure(ctx context.Context, name, title string, targets []st
 	r := &run{settings: s, progress: newProgress(s.errOut)}
 	r.screen, _ = s.viewer() // checked before
 	r.report = &report.Report{
-		Experiment: name, Title: title, At: time.Now(), Commit: report.Commit(ctx), Command: typed(),
+		Experiment: name, Title: title, At: time.Now(), Commit: s.build, Command: typed(),
 		Machine:  report.ThisMachine(),
 		Versions: []report.Fact{{Name: "Go", Value: runtime.Version()}},
 		Parameters: []report.Fact{
@@ -178,13 +179,13 @@ func (s *settings) measure(ctx context.Context, name, title string, targets []st
 
 // each calls measure for each target in each round, in turn. A round that
 // fails is told and counts as missing; ctx's end ends everything.
-func (r *run) each(ctx context.Context, measure func(context.Context, *target.Target, int) error) error {
+func (r *run) each(ctx context.Context, measure func(context.Context, *target.Target) error) error {
 	var last error
 	done := 0
 	for round := range r.rounds {
 		for _, t := range r.set.Targets {
 			r.progress.begin(fmt.Sprintf("round %d/%d  %s", round+1, r.rounds, t.Name))
-			err := measure(ctx, t, round)
+			err := measure(ctx, t)
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}

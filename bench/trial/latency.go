@@ -66,13 +66,11 @@ func MeasureLatency(ctx context.Context, t *target.Target, o LatencyOptions, pro
 		return result, err
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
-	for range o.Companions {
-		companion, err := watch(ctx, t, screen.Options{Quality: o.Screen.Quality, Compress: o.Screen.Compress, Blind: true}, func(screen.Update) bool { return true })
-		if err != nil {
-			return result, err
-		}
-		defer companion.close()
+	leave, err := company(ctx, t, o.Companions, o.Screen)
+	if err != nil {
+		return result, err
 	}
+	defer leave()
 	l := &latencyTrial{watching: w, updates: updates, random: rand.New(rand.NewPCG(1, uint64(o.Inputs)))}
 	first, ok, err := l.await(ctx, firstPicture, func(marker.Mark) bool { return true })
 	if err != nil {

@@ -31,14 +31,27 @@ type Likenesses struct{ TextSSIM, Legibility, PhotoSSIM []float64 }
 // takes some ten milliseconds of CPU.
 const sampleEvery = 120 * time.Millisecond
 
+// QualityOptions of a trial.
+type QualityOptions struct {
+	Screen     screen.Options
+	Duration   time.Duration
+	Companions int // further viewers that watch meanwhile
+}
+
 // MeasureQuality compares what a viewer shows with the true picture, which it
 // draws itself, while the mixed scene plays.
-func MeasureQuality(ctx context.Context, t *target.Target, options screen.Options, duration time.Duration, progress Progress) (Quality, error) {
-	s, err := t.Connect(ctx, options)
+func MeasureQuality(ctx context.Context, t *target.Target, o QualityOptions, progress Progress) (Quality, error) {
+	s, err := t.Connect(ctx, o.Screen)
 	if err != nil {
 		return Quality{}, err
 	}
 	defer s.Close()
+	leave, err := company(ctx, t, o.Companions, o.Screen)
+	if err != nil {
+		return Quality{}, err
+	}
+	defer leave()
+	duration := o.Duration
 	q := &qualityTrial{screen: s, begin: time.Now()}
 	end := q.begin.Add(warmUp + duration)
 	limited, cancel := context.WithDeadline(ctx, end)

@@ -24,24 +24,36 @@ type Throughput struct {
 	Costs       map[string]Cost
 }
 
-// MeasureThroughput watches a scene that plays already. pids are the processes
-// whose cost is told.
-func MeasureThroughput(ctx context.Context, t *target.Target, options screen.Options, duration time.Duration, pids []int, progress Progress) (result Throughput, err error) {
+// ThroughputOptions of a trial.
+type ThroughputOptions struct {
+	Screen     screen.Options
+	Duration   time.Duration
+	PIDs       []int // processes whose cost is told
+	Companions int   // further viewers that watch meanwhile
+}
+
+// MeasureThroughput watches a scene that plays already.
+func MeasureThroughput(ctx context.Context, t *target.Target, o ThroughputOptions, progress Progress) (result Throughput, err error) {
 	c := new(counter)
-	w, err := watch(ctx, t, options, c.see)
+	w, err := watch(ctx, t, o.Screen, c.see)
 	if err != nil {
 		return result, err
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
+	leave, err := company(ctx, t, o.Companions, o.Screen)
+	if err != nil {
+		return result, err
+	}
+	defer leave()
 	if err := w.pause(ctx, warmUp); err != nil {
 		return result, err
 	}
-	m := startMeter(pids)
+	m := startMeter(o.PIDs)
 	begin, wire := time.Now(), w.screen.Wire()
 	c.start(begin)
 	const steps = 20
 	for i := range steps {
-		if err := w.pause(ctx, duration/steps); err != nil {
+		if err := w.pause(ctx, o.Duration/steps); err != nil {
 			return result, err
 		}
 		progress.tell(float64(i+1)/steps, "watching")

@@ -77,6 +77,27 @@ func (w *watching) close() error {
 	return w.err
 }
 
+// company connects further viewers that only count, so that a target serves
+// several. The function ends them.
+func company(ctx context.Context, t *target.Target, n int, options screen.Options) (func(), error) {
+	options.Blind = true
+	var all []*watching
+	leave := func() {
+		for _, w := range all {
+			_ = w.close() // one that has ended is not what is measured
+		}
+	}
+	for range n {
+		w, err := watch(ctx, t, options, func(screen.Update) bool { return true })
+		if err != nil {
+			leave()
+			return nil, fmt.Errorf("connecting a further viewer: %w", err)
+		}
+		all = append(all, w)
+	}
+	return leave, nil
+}
+
 // pause waits, or says why it cannot go on.
 func (w *watching) pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)

@@ -1,12 +1,14 @@
 package command
 
 import (
+	"fmt"
 	"io"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/streamspace/streamspace/bench/tool"
+	"github.com/streamspace/streamspace/internal/observe"
 )
 
 // newBench is the measuring tool, which knows nothing of the rest of this
@@ -16,7 +18,8 @@ func newBench(stderr io.Writer) *cobra.Command {
 	if err != nil {
 		self = os.Args[0]
 	}
-	bench := tool.Command(self, "bench")
+	build := observe.ReadBuild()
+	bench := tool.Command(fmt.Sprintf("%s (%s)", build.Commit, build.Version), self, "bench")
 	for _, sub := range bench.Commands() {
 		run := sub.RunE
 		sub.RunE = func(cmd *cobra.Command, args []string) error {

@@ -117,21 +117,33 @@ type office struct {
 	upstream string
 	routes   *memory.Broker
 	minter   *ticket.Minter
+	shared   streamspace.SessionID // of "share"; empty until one is asked for
 }
 
 // maxOrder bounds one order for tickets.
 const maxOrder = 10_000
 
 func (o *office) answer(ctx context.Context, line string) error {
+	var order string
 	var n int
-	if _, err := fmt.Sscanf(line, "mint %d", &n); err != nil || n < 1 || n > maxOrder {
-		return fmt.Errorf("%q is not \"mint N\" with N up to %d", line, maxOrder)
+	if _, err := fmt.Sscanf(line, "%s %d", &order, &n); err != nil || order != "mint" && order != "share" || n < 1 || n > maxOrder {
+		return fmt.Errorf("%q is neither \"mint N\" nor \"share N\" with N up to %d", line, maxOrder)
+	}
+	if order == "share" && o.shared == "" {
+		session, err := o.publish(ctx)
+		if err != nil {
+			return err
+		}
+		o.shared = session
 	}
 	out := bufio.NewWriter(os.Stdout)
 	for range n {
-		session := streamspace.NewSessionID()
-		if err := o.routes.Publish(ctx, broker.Route{Session: session, Address: o.upstream, Epoch: 1}); err != nil {
-			return fmt.Errorf("publishing %s: %w", session, err)
+		session := o.shared
+		if order == "mint" {
+			var err error
+			if session, err = o.publish(ctx); err != nil {
+				return err
+			}
 		}
 		pass, _, err := o.minter.Mint(ticket.Grant{
 			Session: session, User: streamspace.NewUserID(), Permissions: streamspace.OwnerPermissions,
@@ -142,4 +154,13 @@ func (o *office) answer(ctx context.Context, line string) error {
 		fmt.Fprintf(out, "%s/stream/v1/%s?ticket=%s\n", o.base, session, url.QueryEscape(pass.Reveal()))
 	}
 	return out.Flush()
+}
+
+// publish makes a session that leads to the upstream.
+func (o *office) publish(ctx context.Context) (streamspace.SessionID, error) {
+	session := streamspace.NewSessionID()
+	if err := o.routes.Publish(ctx, broker.Route{Session: session, Address: o.upstream, Epoch: 1}); err != nil {
+		return "", fmt.Errorf("publishing %s: %w", session, err)
+	}
+	return session, nil
 }

@@ -5,8 +5,8 @@
 //
 // It prints "ready ws://address" once it listens. Each line "mint N" on its
 // standard input is answered by N lines with a stream URL, each for a new
-// session and good for one connection within a minute. It ends with its
-// standard input.
+// session and good for one connection within a minute; "share N" gives N that
+// all lead to one session. It ends with its standard input.
 package main
 
 import (
