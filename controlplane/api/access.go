@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/streamspace/streamspace"
 	"github.com/streamspace/streamspace/controlplane/store"
@@ -77,6 +78,14 @@ func (x access) grant(wanted []streamspace.Permission) ([]streamspace.Permission
 // covers tells whether the share gives all of wanted.
 func covers(share store.Share, wanted []streamspace.Permission) bool {
 	return !slices.ContainsFunc(wanted, func(p streamspace.Permission) bool { return !slices.Contains(share.Permissions, p) })
+}
+
+// narrowed is when permissions were last taken from the share; zero: never.
+func narrowed(share store.Share) time.Time {
+	if share.NarrowedAt == nil {
+		return time.Time{}
+	}
+	return *share.NarrowedAt
 }
 
 // sharedBy is who made the share; nil without one.

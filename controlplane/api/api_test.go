@@ -128,13 +128,27 @@ type world struct {
 func newWorld(t *testing.T, change ...func(*Options)) *world {
 	t.Helper()
 	t.Parallel()
-	w := &world{t: t, clock: &clock{at: time.Now().UTC().Truncate(time.Second)}, log: &logBook{}, desktops: &desktops{}, registry: prometheus.NewRegistry()}
-	logger := slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	w.broker = memory.New(w.clock.now)
-	s := storetest.New(t)
-	feed := store.NewFeed(s)
+	w := &world{t: t, clock: &clock{at: time.Now().UTC().Truncate(time.Second)}, log: &logBook{}, desktops: &desktops{}}
 	key := ticket.NewKey()
 	w.tickets = ticket.NewVerifier(w.clock.now, key.Public())
+	w.start(storetest.New(t), key, change...)
+	return w
+}
+
+// again is the same after a restart: with the same rows and another broker.
+func again(t *testing.T, before *world) *world {
+	t.Helper()
+	w := &world{t: t, clock: before.clock, log: before.log, desktops: before.desktops, tickets: before.tickets}
+	w.start(before.Store, ticket.NewKey())
+	return w
+}
+
+func (w *world) start(s *store.Store, key ticket.Key, change ...func(*Options)) {
+	w.t.Helper()
+	w.registry = prometheus.NewRegistry()
+	logger := slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	w.broker = memory.New(w.clock.now)
+	feed := store.NewFeed(s)
 	options := Options{
 		Store: s, Feed: feed, Broker: w.broker, Tickets: ticket.NewMinter(key, w.clock.now), Catalog: templates(), Desktops: w.desktops,
 		Identity: identity.New(identity.Options{Store: s, Logger: logger, Registerer: w.registry, Now: w.clock.now, Cost: identity.Cost{MemoryKiB: 64, Passes: 1, Lanes: 1}}),
@@ -145,7 +159,7 @@ func newWorld(t *testing.T, change ...func(*Options)) *world {
 	}
 	var err error
 	if w.API, err = New(options); err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -156,11 +170,10 @@ func newWorld(t *testing.T, change ...func(*Options)) *world {
 		running.Wait()
 	})
 	w.server = httptest.NewServer(w.Handler())
-	t.Cleanup(func() {
+	w.t.Cleanup(func() {
 		w.stop()
 		w.server.Close()
 	})
-	return w
 }
 
 // client is one browser or program.

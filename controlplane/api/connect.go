@@ -46,7 +46,7 @@ func (a *API) connectSession(ctx context.Context, c caller, in *connectInput) (*
 		if !covers(used, granted) { // narrowed since it was read
 			return nil, problem(streamspace.CodeConflict, "What you may do in this session has just changed. Try again.")
 		}
-		grant.Share, grant.After, detail["share"] = used.ID, used.ChangedAt, used.ID
+		grant.Share, grant.After, detail["share"] = used.ID, narrowed(used), used.ID
 	}
 	minted, claims, err := a.Tickets.Mint(grant)
 	if err != nil {

@@ -51,7 +51,7 @@ func (a *API) joinSession(ctx context.Context, v visit, in *joinInput) (*joinOut
 		return nil, store.Classify(err)
 	}
 	minted, claims, err := a.Tickets.Mint(ticket.Grant{
-		Session: row.Session.ID, Share: share.ID, Name: name, Permissions: share.Permissions, After: share.ChangedAt,
+		Session: row.Session.ID, Share: share.ID, Name: name, Permissions: share.Permissions, After: narrowed(share),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making a guest's way into session %s: %w", row.Session.ID, err)

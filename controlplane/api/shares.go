@@ -215,7 +215,7 @@ func (a *API) updateShare(ctx context.Context, c caller, in *updateShareInput) (
 		return nil, missing("share", err)
 	}
 	if narrowed {
-		if err := a.enforce(ctx, store.ShareChange{Share: share.ID, Narrowed: &share.ChangedAt}); err != nil {
+		if err := a.enforce(ctx, store.ShareChange{Share: share.ID, Narrowed: share.NarrowedAt}); err != nil {
 			return nil, err
 		}
 	}

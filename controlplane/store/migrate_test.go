@@ -37,8 +37,10 @@ func TestManyMigrateAtOnce(t *testing.T) {
 	}
 	close(begun)
 	wait.Wait()
-	if n := strings.Count(log.String(), "database migrated"); n != 1 {
-		t.Errorf("migrated %d times:\n%s", n, log.String())
+	for _, version := range []string{"version=1 ", "version=2 "} {
+		if n := strings.Count(log.String(), version); n != 1 {
+			t.Errorf("migrated %d times to %s:\n%s", n, version, log.String())
+		}
 	}
 }
 

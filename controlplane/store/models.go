@@ -96,7 +96,7 @@ type Share struct {
 	Label       string
 	Permissions []streamspace.Permission
 	CreatedAt   time.Time
-	ChangedAt   time.Time
+	NarrowedAt  *time.Time
 	ExpiresAt   *time.Time
 	RevokedAt   *time.Time
 	LastUsedAt  *time.Time

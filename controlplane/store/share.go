@@ -137,7 +137,7 @@ func (q *Queries) lockForSharing(ctx context.Context, n NewShare) (Session, erro
 
 // ChangeShare lets change alter the label, the permissions and the expiry of a
 // standing share, writes it and tells it. narrowed says that permissions were
-// taken away: tickets older than the share's ChangedAt hold too much.
+// taken away: tickets older than the share's NarrowedAt hold too much.
 func (s *Store) ChangeShare(ctx context.Context, session streamspace.SessionID, id streamspace.ShareID, now time.Time, change func(*Share)) (share Share, narrowed bool, err error) {
 	err = s.InTx(ctx, func(q *Queries) error {
 		before, err := q.ShareForUpdate(ctx, ShareForUpdateParams{ID: id, SessionID: session, Now: now})
@@ -150,10 +150,17 @@ func (s *Store) ChangeShare(ctx context.Context, session streamspace.SessionID, 
 		if narrowed = slices.ContainsFunc(before.Permissions, func(p streamspace.Permission) bool {
 			return !slices.Contains(after.Permissions, p)
 		}); narrowed {
-			after.ChangedAt, told.Narrowed = now, &now
+			at := now
+			// Tickets tell their age in whole seconds: two in one are told apart.
+			if last := before.NarrowedAt; last != nil {
+				if next := last.Truncate(time.Second).Add(time.Second); at.Before(next) {
+					at = next
+				}
+			}
+			after.NarrowedAt, told.Narrowed = &at, &at
 		}
 		share, err = q.UpdateShare(ctx, UpdateShareParams{
-			ID: id, Label: after.Label, Permissions: after.Permissions, ChangedAt: after.ChangedAt, ExpiresAt: after.ExpiresAt,
+			ID: id, Label: after.Label, Permissions: after.Permissions, NarrowedAt: after.NarrowedAt, ExpiresAt: after.ExpiresAt,
 		})
 		if err != nil {
 			return err

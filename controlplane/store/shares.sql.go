@@ -43,7 +43,7 @@ func (q *Queries) DeleteSharesBefore(ctx context.Context, arg DeleteSharesBefore
 const endExpiredShares = `-- name: EndExpiredShares :many
 UPDATE shares SET revoked_at = $1::timestamptz WHERE id IN (
     SELECT s.id FROM shares s WHERE s.revoked_at IS NULL AND s.expires_at <= $1::timestamptz
-    ORDER BY s.expires_at LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, changed_at, expires_at, revoked_at, last_used_at, uses
+    ORDER BY s.expires_at LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, narrowed_at, expires_at, revoked_at, last_used_at, uses
 `
 
 type EndExpiredSharesParams struct {
@@ -70,7 +70,7 @@ func (q *Queries) EndExpiredShares(ctx context.Context, arg EndExpiredSharesPara
 			&i.Label,
 			&i.Permissions,
 			&i.CreatedAt,
-			&i.ChangedAt,
+			&i.NarrowedAt,
 			&i.ExpiresAt,
 			&i.RevokedAt,
 			&i.LastUsedAt,
@@ -89,7 +89,7 @@ func (q *Queries) EndExpiredShares(ctx context.Context, arg EndExpiredSharesPara
 const endForeignSharesBy = `-- name: EndForeignSharesBy :many
 UPDATE shares SET revoked_at = $1::timestamptz
 WHERE created_by = $2::text AND revoked_at IS NULL
-  AND EXISTS (SELECT 1 FROM sessions WHERE sessions.id = shares.session_id AND sessions.owner_id <> $2::text) RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, changed_at, expires_at, revoked_at, last_used_at, uses
+  AND EXISTS (SELECT 1 FROM sessions WHERE sessions.id = shares.session_id AND sessions.owner_id <> $2::text) RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, narrowed_at, expires_at, revoked_at, last_used_at, uses
 `
 
 type EndForeignSharesByParams struct {
@@ -116,7 +116,7 @@ func (q *Queries) EndForeignSharesBy(ctx context.Context, arg EndForeignSharesBy
 			&i.Label,
 			&i.Permissions,
 			&i.CreatedAt,
-			&i.ChangedAt,
+			&i.NarrowedAt,
 			&i.ExpiresAt,
 			&i.RevokedAt,
 			&i.LastUsedAt,
@@ -134,7 +134,7 @@ func (q *Queries) EndForeignSharesBy(ctx context.Context, arg EndForeignSharesBy
 
 const endInvitation = `-- name: EndInvitation :many
 UPDATE shares SET revoked_at = $1::timestamptz
-WHERE session_id = $2 AND user_id = $3::text AND revoked_at IS NULL AND expires_at <= $1::timestamptz RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, changed_at, expires_at, revoked_at, last_used_at, uses
+WHERE session_id = $2 AND user_id = $3::text AND revoked_at IS NULL AND expires_at <= $1::timestamptz RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, narrowed_at, expires_at, revoked_at, last_used_at, uses
 `
 
 type EndInvitationParams struct {
@@ -162,7 +162,7 @@ func (q *Queries) EndInvitation(ctx context.Context, arg EndInvitationParams) ([
 			&i.Label,
 			&i.Permissions,
 			&i.CreatedAt,
-			&i.ChangedAt,
+			&i.NarrowedAt,
 			&i.ExpiresAt,
 			&i.RevokedAt,
 			&i.LastUsedAt,
@@ -179,7 +179,7 @@ func (q *Queries) EndInvitation(ctx context.Context, arg EndInvitationParams) ([
 }
 
 const endShare = `-- name: EndShare :one
-UPDATE shares SET revoked_at = $1::timestamptz WHERE id = $2 AND session_id = $3 AND revoked_at IS NULL RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, changed_at, expires_at, revoked_at, last_used_at, uses
+UPDATE shares SET revoked_at = $1::timestamptz WHERE id = $2 AND session_id = $3 AND revoked_at IS NULL RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, narrowed_at, expires_at, revoked_at, last_used_at, uses
 `
 
 type EndShareParams struct {
@@ -200,7 +200,7 @@ func (q *Queries) EndShare(ctx context.Context, arg EndShareParams) (Share, erro
 		&i.Label,
 		&i.Permissions,
 		&i.CreatedAt,
-		&i.ChangedAt,
+		&i.NarrowedAt,
 		&i.ExpiresAt,
 		&i.RevokedAt,
 		&i.LastUsedAt,
@@ -210,7 +210,7 @@ func (q *Queries) EndShare(ctx context.Context, arg EndShareParams) (Share, erro
 }
 
 const endSharesOfSession = `-- name: EndSharesOfSession :many
-UPDATE shares SET revoked_at = $1::timestamptz WHERE session_id = $2 AND revoked_at IS NULL RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, changed_at, expires_at, revoked_at, last_used_at, uses
+UPDATE shares SET revoked_at = $1::timestamptz WHERE session_id = $2 AND revoked_at IS NULL RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, narrowed_at, expires_at, revoked_at, last_used_at, uses
 `
 
 type EndSharesOfSessionParams struct {
@@ -236,7 +236,7 @@ func (q *Queries) EndSharesOfSession(ctx context.Context, arg EndSharesOfSession
 			&i.Label,
 			&i.Permissions,
 			&i.CreatedAt,
-			&i.ChangedAt,
+			&i.NarrowedAt,
 			&i.ExpiresAt,
 			&i.RevokedAt,
 			&i.LastUsedAt,
@@ -254,7 +254,7 @@ func (q *Queries) EndSharesOfSession(ctx context.Context, arg EndSharesOfSession
 
 const endSharesOfUser = `-- name: EndSharesOfUser :many
 UPDATE shares SET revoked_at = $1::timestamptz
-WHERE (created_by = $2::text OR user_id = $2::text) AND revoked_at IS NULL RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, changed_at, expires_at, revoked_at, last_used_at, uses
+WHERE (created_by = $2::text OR user_id = $2::text) AND revoked_at IS NULL RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, narrowed_at, expires_at, revoked_at, last_used_at, uses
 `
 
 type EndSharesOfUserParams struct {
@@ -281,7 +281,7 @@ func (q *Queries) EndSharesOfUser(ctx context.Context, arg EndSharesOfUserParams
 			&i.Label,
 			&i.Permissions,
 			&i.CreatedAt,
-			&i.ChangedAt,
+			&i.NarrowedAt,
 			&i.ExpiresAt,
 			&i.RevokedAt,
 			&i.LastUsedAt,
@@ -298,8 +298,8 @@ func (q *Queries) EndSharesOfUser(ctx context.Context, arg EndSharesOfUserParams
 }
 
 const insertShare = `-- name: InsertShare :one
-INSERT INTO shares (id, session_id, created_by, user_id, token_hash, label, permissions, created_at, changed_at, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9) RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, changed_at, expires_at, revoked_at, last_used_at, uses
+INSERT INTO shares (id, session_id, created_by, user_id, token_hash, label, permissions, created_at, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, narrowed_at, expires_at, revoked_at, last_used_at, uses
 `
 
 type InsertShareParams struct {
@@ -336,7 +336,7 @@ func (q *Queries) InsertShare(ctx context.Context, arg InsertShareParams) (Share
 		&i.Label,
 		&i.Permissions,
 		&i.CreatedAt,
-		&i.ChangedAt,
+		&i.NarrowedAt,
 		&i.ExpiresAt,
 		&i.RevokedAt,
 		&i.LastUsedAt,
@@ -396,7 +396,7 @@ func (q *Queries) NextShareExpiry(ctx context.Context) (time.Time, error) {
 }
 
 const shareByToken = `-- name: ShareByToken :one
-SELECT id, session_id, created_by, user_id, token_hash, label, permissions, created_at, changed_at, expires_at, revoked_at, last_used_at, uses FROM shares WHERE token_hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2::timestamptz)
+SELECT id, session_id, created_by, user_id, token_hash, label, permissions, created_at, narrowed_at, expires_at, revoked_at, last_used_at, uses FROM shares WHERE token_hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2::timestamptz)
 `
 
 type ShareByTokenParams struct {
@@ -416,7 +416,7 @@ func (q *Queries) ShareByToken(ctx context.Context, arg ShareByTokenParams) (Sha
 		&i.Label,
 		&i.Permissions,
 		&i.CreatedAt,
-		&i.ChangedAt,
+		&i.NarrowedAt,
 		&i.ExpiresAt,
 		&i.RevokedAt,
 		&i.LastUsedAt,
@@ -426,7 +426,7 @@ func (q *Queries) ShareByToken(ctx context.Context, arg ShareByTokenParams) (Sha
 }
 
 const shareFor = `-- name: ShareFor :one
-SELECT shares.id, shares.session_id, shares.created_by, shares.user_id, shares.token_hash, shares.label, shares.permissions, shares.created_at, shares.changed_at, shares.expires_at, shares.revoked_at, shares.last_used_at, shares.uses, creators.username AS creator
+SELECT shares.id, shares.session_id, shares.created_by, shares.user_id, shares.token_hash, shares.label, shares.permissions, shares.created_at, shares.narrowed_at, shares.expires_at, shares.revoked_at, shares.last_used_at, shares.uses, creators.username AS creator
 FROM shares JOIN users creators ON creators.id = shares.created_by
 WHERE shares.session_id = $1 AND shares.user_id = $2::text AND shares.revoked_at IS NULL
   AND (shares.expires_at IS NULL OR shares.expires_at > $3::timestamptz)
@@ -456,7 +456,7 @@ func (q *Queries) ShareFor(ctx context.Context, arg ShareForParams) (ShareForRow
 		&i.Share.Label,
 		&i.Share.Permissions,
 		&i.Share.CreatedAt,
-		&i.Share.ChangedAt,
+		&i.Share.NarrowedAt,
 		&i.Share.ExpiresAt,
 		&i.Share.RevokedAt,
 		&i.Share.LastUsedAt,
@@ -467,7 +467,7 @@ func (q *Queries) ShareFor(ctx context.Context, arg ShareForParams) (ShareForRow
 }
 
 const shareForUpdate = `-- name: ShareForUpdate :one
-SELECT id, session_id, created_by, user_id, token_hash, label, permissions, created_at, changed_at, expires_at, revoked_at, last_used_at, uses FROM shares WHERE id = $1 AND session_id = $2 AND revoked_at IS NULL
+SELECT id, session_id, created_by, user_id, token_hash, label, permissions, created_at, narrowed_at, expires_at, revoked_at, last_used_at, uses FROM shares WHERE id = $1 AND session_id = $2 AND revoked_at IS NULL
   AND (expires_at IS NULL OR expires_at > $3::timestamptz) FOR UPDATE
 `
 
@@ -489,7 +489,7 @@ func (q *Queries) ShareForUpdate(ctx context.Context, arg ShareForUpdateParams) 
 		&i.Label,
 		&i.Permissions,
 		&i.CreatedAt,
-		&i.ChangedAt,
+		&i.NarrowedAt,
 		&i.ExpiresAt,
 		&i.RevokedAt,
 		&i.LastUsedAt,
@@ -499,7 +499,7 @@ func (q *Queries) ShareForUpdate(ctx context.Context, arg ShareForUpdateParams) 
 }
 
 const shareWithNames = `-- name: ShareWithNames :one
-SELECT shares.id, shares.session_id, shares.created_by, shares.user_id, shares.token_hash, shares.label, shares.permissions, shares.created_at, shares.changed_at, shares.expires_at, shares.revoked_at, shares.last_used_at, shares.uses, creators.username AS creator, invited.username AS invited
+SELECT shares.id, shares.session_id, shares.created_by, shares.user_id, shares.token_hash, shares.label, shares.permissions, shares.created_at, shares.narrowed_at, shares.expires_at, shares.revoked_at, shares.last_used_at, shares.uses, creators.username AS creator, invited.username AS invited
 FROM shares JOIN users creators ON creators.id = shares.created_by LEFT JOIN users invited ON invited.id = shares.user_id
 WHERE shares.id = $1
 `
@@ -522,7 +522,7 @@ func (q *Queries) ShareWithNames(ctx context.Context, id streamspace.ShareID) (S
 		&i.Share.Label,
 		&i.Share.Permissions,
 		&i.Share.CreatedAt,
-		&i.Share.ChangedAt,
+		&i.Share.NarrowedAt,
 		&i.Share.ExpiresAt,
 		&i.Share.RevokedAt,
 		&i.Share.LastUsedAt,
@@ -558,7 +558,7 @@ func (q *Queries) SharedSessionIDs(ctx context.Context, userID string) ([]stream
 }
 
 const sharedSessions = `-- name: SharedSessions :many
-SELECT sessions.id, sessions.owner_id, sessions.template, sessions.name, sessions.home_id, sessions.desired_state, sessions.state, sessions.epoch, sessions.step, sessions.reason, sessions.restarts, sessions.retry_at, sessions.idle_timeout_seconds, sessions.created_at, sessions.updated_at, sessions.state_changed_at, sessions.started_at, sessions.last_active_at, sessions.stopped_at, users.username, shares.id, shares.session_id, shares.created_by, shares.user_id, shares.token_hash, shares.label, shares.permissions, shares.created_at, shares.changed_at, shares.expires_at, shares.revoked_at, shares.last_used_at, shares.uses, creators.username AS creator
+SELECT sessions.id, sessions.owner_id, sessions.template, sessions.name, sessions.home_id, sessions.desired_state, sessions.state, sessions.epoch, sessions.step, sessions.reason, sessions.restarts, sessions.retry_at, sessions.idle_timeout_seconds, sessions.created_at, sessions.updated_at, sessions.state_changed_at, sessions.started_at, sessions.last_active_at, sessions.stopped_at, users.username, shares.id, shares.session_id, shares.created_by, shares.user_id, shares.token_hash, shares.label, shares.permissions, shares.created_at, shares.narrowed_at, shares.expires_at, shares.revoked_at, shares.last_used_at, shares.uses, creators.username AS creator
 FROM shares JOIN sessions ON sessions.id = shares.session_id JOIN users ON users.id = sessions.owner_id
 JOIN users creators ON creators.id = shares.created_by
 WHERE shares.user_id = $1::text AND shares.revoked_at IS NULL AND (shares.expires_at IS NULL OR shares.expires_at > $2::timestamptz)
@@ -627,7 +627,7 @@ func (q *Queries) SharedSessions(ctx context.Context, arg SharedSessionsParams) 
 			&i.Share.Label,
 			&i.Share.Permissions,
 			&i.Share.CreatedAt,
-			&i.Share.ChangedAt,
+			&i.Share.NarrowedAt,
 			&i.Share.ExpiresAt,
 			&i.Share.RevokedAt,
 			&i.Share.LastUsedAt,
@@ -645,7 +645,7 @@ func (q *Queries) SharedSessions(ctx context.Context, arg SharedSessionsParams) 
 }
 
 const sharesOf = `-- name: SharesOf :many
-SELECT shares.id, shares.session_id, shares.created_by, shares.user_id, shares.token_hash, shares.label, shares.permissions, shares.created_at, shares.changed_at, shares.expires_at, shares.revoked_at, shares.last_used_at, shares.uses, creators.username AS creator, invited.username AS invited
+SELECT shares.id, shares.session_id, shares.created_by, shares.user_id, shares.token_hash, shares.label, shares.permissions, shares.created_at, shares.narrowed_at, shares.expires_at, shares.revoked_at, shares.last_used_at, shares.uses, creators.username AS creator, invited.username AS invited
 FROM shares JOIN users creators ON creators.id = shares.created_by LEFT JOIN users invited ON invited.id = shares.user_id
 WHERE shares.session_id = $1 AND shares.revoked_at IS NULL AND (shares.expires_at IS NULL OR shares.expires_at > $2::timestamptz)
   AND ($3::text = '' OR shares.id < $3::text)
@@ -689,7 +689,7 @@ func (q *Queries) SharesOf(ctx context.Context, arg SharesOfParams) ([]SharesOfR
 			&i.Share.Label,
 			&i.Share.Permissions,
 			&i.Share.CreatedAt,
-			&i.Share.ChangedAt,
+			&i.Share.NarrowedAt,
 			&i.Share.ExpiresAt,
 			&i.Share.RevokedAt,
 			&i.Share.LastUsedAt,
@@ -708,14 +708,14 @@ func (q *Queries) SharesOf(ctx context.Context, arg SharesOfParams) ([]SharesOfR
 }
 
 const updateShare = `-- name: UpdateShare :one
-UPDATE shares SET label = $1, permissions = $2, changed_at = $3, expires_at = $4
-WHERE id = $5 RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, changed_at, expires_at, revoked_at, last_used_at, uses
+UPDATE shares SET label = $1, permissions = $2, narrowed_at = $3, expires_at = $4
+WHERE id = $5 RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, narrowed_at, expires_at, revoked_at, last_used_at, uses
 `
 
 type UpdateShareParams struct {
 	Label       string
 	Permissions []streamspace.Permission
-	ChangedAt   time.Time
+	NarrowedAt  *time.Time
 	ExpiresAt   *time.Time
 	ID          streamspace.ShareID
 }
@@ -724,7 +724,7 @@ func (q *Queries) UpdateShare(ctx context.Context, arg UpdateShareParams) (Share
 	row := q.db.QueryRow(ctx, updateShare,
 		arg.Label,
 		arg.Permissions,
-		arg.ChangedAt,
+		arg.NarrowedAt,
 		arg.ExpiresAt,
 		arg.ID,
 	)
@@ -738,7 +738,7 @@ func (q *Queries) UpdateShare(ctx context.Context, arg UpdateShareParams) (Share
 		&i.Label,
 		&i.Permissions,
 		&i.CreatedAt,
-		&i.ChangedAt,
+		&i.NarrowedAt,
 		&i.ExpiresAt,
 		&i.RevokedAt,
 		&i.LastUsedAt,
@@ -750,7 +750,7 @@ func (q *Queries) UpdateShare(ctx context.Context, arg UpdateShareParams) (Share
 const useShare = `-- name: UseShare :one
 UPDATE shares SET uses = uses + 1, last_used_at = greatest(last_used_at, $1::timestamptz)
 WHERE shares.id = $2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $1::timestamptz)
-  AND EXISTS (SELECT 1 FROM users WHERE users.id = shares.created_by AND users.disabled_at IS NULL) RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, changed_at, expires_at, revoked_at, last_used_at, uses
+  AND EXISTS (SELECT 1 FROM users WHERE users.id = shares.created_by AND users.disabled_at IS NULL) RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, narrowed_at, expires_at, revoked_at, last_used_at, uses
 `
 
 type UseShareParams struct {
@@ -772,7 +772,7 @@ func (q *Queries) UseShare(ctx context.Context, arg UseShareParams) (Share, erro
 		&i.Label,
 		&i.Permissions,
 		&i.CreatedAt,
-		&i.ChangedAt,
+		&i.NarrowedAt,
 		&i.ExpiresAt,
 		&i.RevokedAt,
 		&i.LastUsedAt,

@@ -12,7 +12,7 @@ CREATE TABLE shares (
     label        text NOT NULL,
     permissions  text[] NOT NULL CHECK (cardinality(permissions) > 0 AND NOT 'admin' = ANY (permissions)),
     created_at   timestamptz NOT NULL,
-    changed_at   timestamptz NOT NULL,      -- when permissions were last taken away: older tickets hold more
+    narrowed_at  timestamptz,               -- when permissions were last taken away: older tickets hold more
     expires_at   timestamptz,               -- NULL: with its session
     revoked_at   timestamptz,               -- when it ended, for whatever reason; final
     last_used_at timestamptz,

@@ -6,8 +6,8 @@
 SELECT * FROM users WHERE id = ANY(@ids::text[]) ORDER BY id FOR SHARE;
 
 -- name: InsertShare :one
-INSERT INTO shares (id, session_id, created_by, user_id, token_hash, label, permissions, created_at, changed_at, expires_at)
-VALUES (@id, @session_id, @created_by, @user_id, @token_hash, @label, @permissions, @now, @now, @expires_at) RETURNING *;
+INSERT INTO shares (id, session_id, created_by, user_id, token_hash, label, permissions, created_at, expires_at)
+VALUES (@id, @session_id, @created_by, @user_id, @token_hash, @label, @permissions, @now, @expires_at) RETURNING *;
 
 -- name: CountShares :one
 SELECT count(*) FROM shares WHERE session_id = @session_id AND revoked_at IS NULL;
@@ -17,7 +17,7 @@ SELECT * FROM shares WHERE id = @id AND session_id = @session_id AND revoked_at 
   AND (expires_at IS NULL OR expires_at > @now::timestamptz) FOR UPDATE;
 
 -- name: UpdateShare :one
-UPDATE shares SET label = @label, permissions = @permissions, changed_at = @changed_at, expires_at = @expires_at
+UPDATE shares SET label = @label, permissions = @permissions, narrowed_at = @narrowed_at, expires_at = @expires_at
 WHERE id = @id RETURNING *;
 
 -- name: SharesOf :many
