@@ -87,13 +87,8 @@ func (e *Encoder) AppendRegion(dst []byte, p *picture.Picture, rects []image.Rec
 			e.region = merge(e.region, r)
 		}
 	}
-	if len(e.region) > maxCells {
-		e.region = append(e.region[:0], union(e.region))
-	}
-	side := cellSide
-	for cells(e.region, side) > maxCells {
-		side *= 2
-	}
+	var side int
+	e.region, side = cut(e.region)
 	for _, r := range e.region {
 		e.appendArea(r, side)
 	}
@@ -115,6 +110,18 @@ func merge(region []image.Rectangle, r image.Rectangle) []image.Rectangle {
 		}
 	}
 	return append(region, r)
+}
+
+// cut finds the side of the cells of which the region has at most maxCells. When
+// cells would get too large, the region is all that it lies in.
+func cut(region []image.Rectangle) (_ []image.Rectangle, side int) {
+	side = cellSide
+	for cells(region, side) > maxCells {
+		if side *= 2; side > maxCellSide {
+			region, side = append(region[:0], union(region)), cellSide
+		}
+	}
+	return region, side
 }
 
 // cells is into how many cells of the side the rectangles are cut.

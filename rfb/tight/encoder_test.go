@@ -243,6 +243,26 @@ func TestCountIsBounded(t *testing.T) {
 	}
 }
 
+// TestCellsAreBounded: neither how many nor how large, whatever the region.
+func TestCellsAreBounded(t *testing.T) {
+	t.Parallel()
+	var stripes, dots []image.Rectangle
+	for y := 0; y < rfb.MaxDimension; y += 2 {
+		stripes = append(stripes, image.Rect(0, y, rfb.MaxDimension, y+1))
+	}
+	for i := range 40000 {
+		dots = append(dots, image.Rect(2*(i%8000), 2*(i/8000), 2*(i%8000)+1, 2*(i/8000)+1))
+	}
+	whole := image.Rect(0, 0, rfb.MaxDimension, rfb.MaxDimension)
+	for name, region := range map[string][]image.Rectangle{
+		"whole": {whole}, "stripes": stripes, "dots": dots, "dots and whole": append(dots[:32767:32767], whole),
+	} {
+		if _, count, side := tight.Cut(slices.Clone(region)); 2*count > tight.MaxCount+1 || side > 512 {
+			t.Errorf("%s: %d cells of %d", name, count, side)
+		}
+	}
+}
+
 // TestWithoutTheLibrary: the standard library's JPEG does too.
 func TestWithoutTheLibrary(t *testing.T) {
 	t.Parallel()

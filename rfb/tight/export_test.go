@@ -1,6 +1,7 @@
 package tight
 
 import (
+	"image"
 	"testing"
 
 	"github.com/streamspace/streamspace/rfb/picture"
@@ -26,6 +27,12 @@ func Best(t testing.TB) func(*picture.Picture, Quality) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// Cut is cut, with its bounds.
+func Cut(region []image.Rectangle) (out []image.Rectangle, count, side int) {
+	out, side = cut(region)
+	return out, cells(out, side), side
 }
 
 // ClassifyAll looks at all cells of a picture.

@@ -7,6 +7,8 @@ const (
 	// its own is worth its header, small enough that most cells have content of
 	// one kind.
 	cellSide = 64
+	// maxCellSide keeps what must be one rectangle within the bounds below.
+	maxCellSide = 512
 
 	// Areas of joined cells, in pixels. A rectangle's data may have four
 	// megabytes: full colours take three bytes a pixel and deflate can add a
