@@ -48,7 +48,7 @@ func (b *Broker) Claim(ctx context.Context, session streamspace.SessionID, gatew
 // Renew prolongs the claim by ttl from now.
 func (b *Broker) Renew(ctx context.Context, claim broker.Claim, ttl time.Duration) (broker.Claim, error) {
 	r := b.renewal(claim, ttl)
-	answer, err := b.run(ctx, "renew", b.scripts.hold, r.keys(b.keys), r.arguments()...)
+	answer, err := b.runBatched(ctx, "renew", b.scripts.hold, r.keys(b.keys), r.arguments()...)
 	if err != nil {
 		return broker.Claim{}, err
 	}

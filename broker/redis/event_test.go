@@ -43,7 +43,7 @@ func TestGapsAreNoticed(t *testing.T) {
 	var e events
 	e.init(func() {})
 	e.connect()
-	s, _, err := e.add(t.Context(), 10)
+	s, err := e.add(t.Context(), 10, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,8 +68,9 @@ func TestGapsAreNoticed(t *testing.T) {
 		{broker.EventTouch, 1, 3, ""}, // and so does another kind
 		{broker.EventWant, 1, 8, broker.ErrDropped.Error()},
 		{broker.EventWant, 1, 9, ""},
-		{broker.EventWant, 1, 1, string(broker.EventReset)},
-		{broker.EventWant, 1, 2, ""},
+		{broker.EventWant, 1, 5_000_000, string(broker.EventReset)},
+		{broker.EventWant, 1, 5_000_001, ""},
+		{broker.EventWant, 1, 7, string(broker.EventReset)},
 		{broker.EventWant, 2, 12, broker.ErrDropped.Error()},
 	} {
 		e.deliver(message{broker.Event{Kind: step.kind}, step.bucket, step.count})

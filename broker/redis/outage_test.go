@@ -2,6 +2,7 @@ package redis_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,7 +43,7 @@ func harm(t *testing.T, addresses ...string) *harmed {
 func harmWith(t *testing.T, options redis.Options) *harmed {
 	t.Helper()
 	h := &harmed{T: t, ctx: t.Context(), log: &lines{}}
-	options.Timeout = soon
+	options.Timeout = cmp.Or(options.Timeout, soon)
 	options.Log = slog.New(slog.NewTextHandler(h.log, nil))
 	h.Broker = start(t, options)
 	h.until("it has subscribed", func() (err error) {
@@ -304,7 +305,7 @@ func TestConnectionsBroken(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	proxy := redistest.NewProxy(t, server.Address)
-	h := harm(t, proxy.Address)
+	h := harmWith(t, redis.Options{Addresses: []string{proxy.Address}, Timeout: patience})
 	for range 3 {
 		proxy.Break()
 		h.must(h.Publish(h.ctx, broker.Route{Session: streamspace.NewSessionID(), Epoch: 1}))

@@ -26,7 +26,7 @@ func (b *Broker) Join(ctx context.Context, viewer broker.Viewer, ttl time.Durati
 	if err != nil {
 		return err
 	}
-	_, err = b.run(ctx, "join", b.scripts.join, keys, arguments...)
+	_, err = b.runBatched(ctx, "join", b.scripts.join, keys, arguments...)
 	return err
 }
 
@@ -65,7 +65,7 @@ func (b *Broker) Viewers(ctx context.Context, session streamspace.SessionID) ([]
 
 // Touch records input from a person, unless later input is known.
 func (b *Broker) Touch(ctx context.Context, session streamspace.SessionID, at time.Time) error {
-	_, err := b.run(ctx, "touch", b.scripts.touch, b.telling(session, "touch"),
+	_, err := b.runBatched(ctx, "touch", b.scripts.touch, b.telling(session, "touch"),
 		b.about(broker.Event{Session: session, At: at}, instant(at), touchKeep.Milliseconds())...)
 	return err
 }

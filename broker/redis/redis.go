@@ -41,6 +41,7 @@ type Broker struct {
 
 	leases  leases
 	revoked revocations
+	batch   batch
 	events  events
 }
 

@@ -4,8 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 	"sync"
 	"time"
+
+	client "github.com/redis/go-redis/v9"
 
 	"github.com/streamspace/streamspace/broker"
 )
@@ -16,10 +19,32 @@ type events struct {
 	lost func() // immutable; counts what a slow reader lost
 
 	mu            sync.Mutex
-	subscriptions map[*subscription]struct{}            // guarded by mu
-	connected     chan struct{}                         // guarded by mu; closed while events come
-	over          bool                                  // guarded by mu
-	counts        map[broker.EventKind]*[buckets]uint64 // guarded by mu; the last seen, zero for none
+	subscriptions map[*subscription]struct{} // guarded by mu
+	connected     chan struct{}              // guarded by mu; closed while events come
+	over          bool                       // guarded by mu
+	counts        counts                     // guarded by mu; the last seen
+}
+
+// counts are numbers of events, by kind and bucket; zero is none.
+type counts map[broker.EventKind]*[buckets]uint64
+
+// newCount is from what jump on a count has begun anew and is not missing events:
+// it begins at the time in microseconds, while a connection that has not broken
+// does not lose thousands of events.
+const newCount = 10_000
+
+func (c counts) of(kind broker.EventKind, bucket int) uint64 {
+	if c[kind] == nil {
+		return 0
+	}
+	return c[kind][bucket]
+}
+
+func (c counts) set(kind broker.EventKind, bucket int, n uint64) {
+	if c[kind] == nil {
+		c[kind] = new([buckets]uint64)
+	}
+	c[kind][bucket] = n
 }
 
 func (e *events) init(lost func()) {
@@ -38,12 +63,13 @@ type subscription struct {
 	forget func() bool   // immutable; stops watching the subscriber's context
 
 	queue   []broker.Event // guarded by events.mu; at most buffer
+	before  counts         // guarded by events.mu; what was told before it began and may still be on its way
 	reset   bool           // guarded by events.mu; the reader is to be told of a reset
 	dropped bool           // guarded by events.mu; the reader is to be told of lost events
 }
 
-// Subscribe delivers every event from now on. It waits for the connection that
-// events come by, within the broker's timeout.
+// Subscribe delivers every event from now on, and none from before. It waits
+// for the connection that events come by, within the broker's timeout.
 func (b *Broker) Subscribe(ctx context.Context, buffer int) (broker.Subscription, error) {
 	if buffer < 1 {
 		return nil, fmt.Errorf("subscribing with a buffer of %d: it must hold an event", buffer)
@@ -51,12 +77,17 @@ func (b *Broker) Subscribe(ctx context.Context, buffer int) (broker.Subscription
 	timeout := time.NewTimer(b.timeout)
 	defer timeout.Stop()
 	for {
-		s, connected, err := b.events.add(ctx, buffer)
-		if s != nil || err != nil {
-			return s, err
-		}
+		connected := b.events.connection()
 		select {
 		case <-connected:
+			before, err := b.told(ctx)
+			if err != nil {
+				return nil, err
+			}
+			s, err := b.events.add(ctx, buffer, before)
+			if s != nil || err != nil {
+				return s, err
+			} // else the connection has ended since
 		case <-ctx.Done():
 			return nil, fmt.Errorf("subscribing to events: %w", ctx.Err())
 		case <-timeout.C:
@@ -65,29 +96,58 @@ func (b *Broker) Subscribe(ctx context.Context, buffer int) (broker.Subscription
 	}
 }
 
-// add returns a subscription, or what to wait for.
-func (e *events) add(ctx context.Context, buffer int) (broker.Subscription, <-chan struct{}, error) {
+// told reads how many events have been told.
+func (b *Broker) told(ctx context.Context) (counts, error) {
+	told := make(counts)
+	err := b.call(ctx, "subscribe", func(ctx context.Context) error {
+		var all [buckets]*client.MapStringStringCmd
+		_, err := b.client.Pipelined(ctx, func(p client.Pipeliner) error {
+			for i := range all {
+				all[i] = p.HGetAll(ctx, b.keys.told(i))
+			}
+			return nil
+		})
+		for bucket, kinds := range all {
+			for kind, text := range kinds.Val() {
+				n, _ := strconv.ParseUint(text, 10, 64) // what is no number counts as none
+				told.set(broker.EventKind(kind), bucket, n)
+			}
+		}
+		return err
+	})
+	return told, err
+}
+
+// connection returns what is closed when events come.
+func (e *events) connection() <-chan struct{} {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.connected
+}
+
+// add returns a subscription, or nil if no events come.
+func (e *events) add(ctx context.Context, buffer int, before counts) (broker.Subscription, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.over {
-		return nil, nil, fmt.Errorf("subscribing to events: %w: the broker's Run has ended", broker.ErrUnavailable)
+		return nil, fmt.Errorf("subscribing to events: %w: the broker's Run has ended", broker.ErrUnavailable)
 	}
 	select {
 	case <-e.connected:
 	default:
-		return nil, e.connected, nil
+		return nil, nil
 	}
-	s := &subscription{events: e, buffer: buffer, ready: make(chan struct{}, 1), closed: make(chan struct{})}
+	s := &subscription{events: e, buffer: buffer, before: before, ready: make(chan struct{}, 1), closed: make(chan struct{})}
 	e.subscriptions[s] = struct{}{}
 	s.forget = context.AfterFunc(ctx, s.Close)
-	return s, nil, nil
+	return s, nil
 }
 
 // connect begins a connection: what was told since the last one is lost.
 func (e *events) connect() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.counts = make(map[broker.EventKind]*[buckets]uint64)
+	e.counts = make(counts)
 	e.drop()
 	close(e.connected)
 }
@@ -136,20 +196,18 @@ func (e *events) drop() {
 func (e *events) deliver(m message) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	counts := e.counts[m.event.Kind]
-	if counts == nil {
-		counts = new([buckets]uint64)
-		e.counts[m.event.Kind] = counts
-	}
-	switch last := counts[m.bucket]; {
+	switch last := e.counts.of(m.event.Kind, m.bucket); {
 	case last == 0 || m.count == last+1:
-	case m.count <= last:
+	case m.count <= last, m.count-last > newCount:
 		e.tellReset()
 	default:
 		e.drop()
 	}
-	counts[m.bucket] = m.count
+	e.counts.set(m.event.Kind, m.bucket, m.count)
 	for s := range e.subscriptions {
+		if m.count <= s.before.of(m.event.Kind, m.bucket) {
+			continue
+		}
 		if len(s.queue) == s.buffer {
 			s.queue = s.queue[1:]
 			s.dropped = true

@@ -6,10 +6,15 @@ local function newer(a, b)
 end
 
 -- tell publishes an event. Events of one kind from one bucket are counted, so
--- that a reader knows when it missed some. where is the key of the counter.
+-- that a reader knows when it missed some. A count begins at the time, so that
+-- one which was forgotten goes on far above what it was. where is its key.
 local function tell(where, channel, bucket, kind, epoch, body)
   local n = redis.call('HINCRBY', where, kind, 1)
-  redis.call('PUBLISH', channel .. kind, bucket .. ' ' .. n .. ' ' .. epoch .. ' ' .. body)
+  if n == 1 then
+    n = clock()
+    redis.call('HSET', where, kind, string.format('%.0f', n))
+  end
+  redis.call('PUBLISH', channel .. kind, bucket .. ' ' .. string.format('%.0f', n) .. ' ' .. epoch .. ' ' .. body)
 end
 
 -- linger keeps the key for at least ms from now on.
