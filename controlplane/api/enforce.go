@@ -20,6 +20,10 @@ const (
 	// sweepMost is the longest sleep between two looks for shares that run out.
 	// It is shorter than any share lives, so that each is seen before its end.
 	sweepMost = leastShareLife / 2
+	// forgotten is how far back ends are told again to a broker that may have
+	// forgotten them: longer than a gateway can have been cut off from it and
+	// still serve its desktops.
+	forgotten = time.Hour
 	// sweepRetry is the pause after the database or the broker was away.
 	sweepRetry = time.Second
 )
@@ -41,6 +45,9 @@ func (a *API) enforcer() *store.Consumer {
 			}
 			if err := a.enforce(ctx, change); err != nil {
 				return err
+			}
+			if change.Ended != "" {
+				a.metrics.shares.WithLabelValues(string(change.Ended)).Inc()
 			}
 			if change.Ended != "" && change.Ended != store.ShareRevoked { // that one has an actor, who was audited
 				detail := map[string]any{"session": change.Session, "reason": change.Ended}
@@ -73,6 +80,18 @@ func (a *API) enforce(ctx context.Context, change store.ShareChange) error {
 		return fmt.Errorf("revoking share %s: %w", change.Share, err)
 	}
 	return nil
+}
+
+// enforceAgain tells a broker that may have forgotten it which shares ended
+// lately.
+func (a *API) enforceAgain(ctx context.Context) error {
+	ended, err := a.Store.SharesEndedSince(ctx, a.Now().Add(-forgotten))
+	for _, share := range ended {
+		if err := a.enforce(ctx, store.ShareChange{Share: share, Ended: store.ShareRevoked}); err != nil {
+			return err
+		}
+	}
+	return err
 }
 
 // sweep ends shares as they run out, until ctx ends.

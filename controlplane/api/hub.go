@@ -128,8 +128,8 @@ func (h *hub) each(f func(*socket)) {
 
 // listen notes whose viewers or picture change, until ctx ends.
 func (h *hub) listen(ctx context.Context) {
-	for ctx.Err() == nil {
-		err := h.follow(ctx)
+	for again := false; ctx.Err() == nil; again = true {
+		err := h.follow(ctx, again)
 		if ctx.Err() != nil {
 			return
 		}
@@ -141,12 +141,19 @@ func (h *hub) listen(ctx context.Context) {
 	}
 }
 
-func (h *hub) follow(ctx context.Context) error {
+// follow hears the broker until it is lost. again says that it was lost before:
+// it may have forgotten what it was told.
+func (h *hub) follow(ctx context.Context, again bool) error {
 	sub, err := h.api.Broker.Subscribe(ctx, presenceBuffer)
 	if err != nil {
 		return err
 	}
 	defer sub.Close()
+	if again {
+		if err := h.api.enforceAgain(ctx); err != nil {
+			return err
+		}
+	}
 	for {
 		event, err := sub.Next(ctx)
 		switch {
@@ -154,6 +161,10 @@ func (h *hub) follow(ctx context.Context) error {
 			h.each(func(s *socket) { s.queue.lose() })
 		case err != nil:
 			return err
+		case event.Kind == broker.EventReset:
+			if err := h.api.enforceAgain(ctx); err != nil {
+				return err // and it is done again with the next subscription
+			}
 		case event.Kind == broker.EventPresence, event.Kind == broker.EventThumbnail:
 			h.mu.Lock()
 			if len(h.open) > 0 { // nobody to tell, nothing to remember

@@ -14,6 +14,7 @@ type metrics struct {
 	subscribers prometheus.Gauge
 	resyncs     prometheus.Counter
 	joins       *prometheus.CounterVec
+	shares      *prometheus.CounterVec
 }
 
 func newMetrics(registerer prometheus.Registerer) *metrics {
@@ -35,9 +36,13 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 			Name: "streamspace_api_joins_total",
 			Help: "Guests that came with a link, by outcome: ok, denied or throttled.",
 		}, []string{"outcome"}),
+		shares: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "streamspace_api_shares_total",
+			Help: "Shares by what became of them: created, or why they ended (revoked, expired, session_stopped, account_disabled, sharer_demoted). Ends are counted by the one process that enforces them.",
+		}, []string{"change"}),
 	}
 	if registerer != nil {
-		registerer.MustRegister(m.requests, m.subscribers, m.resyncs, m.joins)
+		registerer.MustRegister(m.requests, m.subscribers, m.resyncs, m.joins, m.shares)
 	}
 	return m
 }

@@ -107,6 +107,7 @@ func (a *API) createShare(ctx context.Context, c caller, in *createShareInput) (
 	case err != nil:
 		return nil, missing("session", fmt.Errorf("sharing session %s: %w", row.Session.ID, err))
 	}
+	a.metrics.shares.WithLabelValues("created").Inc()
 	a.auditShare(ctx, c, "share.create", share, map[string]any{"permissions": share.Permissions, "expiresAt": share.ExpiresAt})
 	body, err := a.shareBody(ctx, share.ID)
 	if err != nil {

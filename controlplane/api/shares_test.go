@@ -8,9 +8,11 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/streamspace/streamspace"
 	"github.com/streamspace/streamspace/broker"
+	"github.com/streamspace/streamspace/controlplane/identity"
 	"github.com/streamspace/streamspace/gateway/ticket"
 )
 
@@ -545,4 +547,48 @@ func TestJoinIsRefusedAlikeAndThrottled(t *testing.T) {
 	if throttled == 0 {
 		t.Error("one link lets in any number at once")
 	}
+}
+
+// A broker that has forgotten everything is told again.
+func TestABrokerThatForgotIsToldAgain(t *testing.T) {
+	w := newWorld(t)
+	ada := w.admin().newUser("ada", streamspace.RoleUser)
+	session := ada.start("terminal")
+	share, token := ada.link(session, nil, view)
+	var joined Joined
+	w.client().do("POST", "/join", JoinRequest{Token: token}).into(200, &joined)
+	claims, err := w.tickets.Verify(joined.Ticket, session.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ada.do("DELETE", share.path(), nil).into(204, nil)
+	w.clock.add(2 * shareKeep) // as good as an emptied broker
+	if code := w.revoked(claims); code != "" {
+		t.Fatalf("it still knows %q", code)
+	}
+	if err := w.enforceAgain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if code := w.revoked(claims); code != streamspace.CodeAccessRevoked {
+		t.Errorf("the stream is ended with %q", code)
+	}
+}
+
+// Whatever a name is, what others are shown fits a ticket and a line.
+func FuzzShownNames(f *testing.F) {
+	f.Add("Ada Lovelace")
+	f.Add(strings.Repeat("π", 64))
+	f.Add("\u202eevil\n\x00")
+	f.Add("\xff\xfe")
+	f.Fuzz(func(t *testing.T, typed string) {
+		shown := []string{shownName(identity.Account{Username: "ada", DisplayName: typed})}
+		if name, err := guestName(&typed); err == nil {
+			shown = append(shown, name)
+		}
+		for n, name := range shown {
+			if name == "" || len(name) > ticket.MaxName || strings.ContainsAny(name, "\n\x00\u202e") || n == 0 && !utf8.ValidString(name) {
+				t.Errorf("%q is shown as %q", typed, name)
+			}
+		}
+	})
 }

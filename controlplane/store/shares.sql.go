@@ -644,6 +644,30 @@ func (q *Queries) SharedSessions(ctx context.Context, arg SharedSessionsParams) 
 	return items, nil
 }
 
+const sharesEndedSince = `-- name: SharesEndedSince :many
+SELECT id FROM shares WHERE revoked_at >= $1::timestamptz ORDER BY revoked_at DESC LIMIT 10000
+`
+
+func (q *Queries) SharesEndedSince(ctx context.Context, since time.Time) ([]streamspace.ShareID, error) {
+	rows, err := q.db.Query(ctx, sharesEndedSince, since)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []streamspace.ShareID
+	for rows.Next() {
+		var id streamspace.ShareID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const sharesOf = `-- name: SharesOf :many
 SELECT shares.id, shares.session_id, shares.created_by, shares.user_id, shares.token_hash, shares.label, shares.permissions, shares.created_at, shares.narrowed_at, shares.expires_at, shares.revoked_at, shares.last_used_at, shares.uses, creators.username AS creator, invited.username AS invited
 FROM shares JOIN users creators ON creators.id = shares.created_by LEFT JOIN users invited ON invited.id = shares.user_id

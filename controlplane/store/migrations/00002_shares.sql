@@ -23,6 +23,12 @@ CREATE INDEX shares_session ON shares (session_id, id DESC);
 CREATE UNIQUE INDEX shares_invited ON shares (user_id, session_id) WHERE revoked_at IS NULL; -- one invitation at a time
 CREATE INDEX shares_creator ON shares (created_by) WHERE revoked_at IS NULL;
 CREATE INDEX shares_due ON shares (expires_at) WHERE revoked_at IS NULL AND expires_at IS NOT NULL;
+CREATE INDEX shares_ended ON shares (revoked_at) WHERE revoked_at IS NOT NULL;
+
+-- Whoever enforces the ends of shares (api/enforce.go) begins here, however
+-- late it starts for the first time: no end goes by unheard.
+INSERT INTO event_cursors (consumer, last_id) SELECT 'shares', coalesce(max(id), 0) FROM events;
 
 -- +goose Down
+DELETE FROM event_cursors WHERE consumer = 'shares';
 DROP TABLE shares;

@@ -97,3 +97,6 @@ SELECT coalesce(min(expires_at), '0001-01-01 00:00:00+00')::timestamptz AS expir
 
 -- name: DeleteSharesBefore :execrows
 DELETE FROM shares WHERE id IN (SELECT s.id FROM shares s WHERE s.revoked_at < @before::timestamptz LIMIT @max);
+
+-- name: SharesEndedSince :many
+SELECT id FROM shares WHERE revoked_at >= @since::timestamptz ORDER BY revoked_at DESC LIMIT 10000;
