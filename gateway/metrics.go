@@ -26,12 +26,16 @@ type metrics struct {
 	wait      prometheus.Histogram
 	dial      prometheus.Histogram
 	firstByte prometheus.Histogram
+
+	frameAge     prometheus.Histogram
+	clickToPixel prometheus.Histogram
 }
 
 // Buckets in seconds. Latencies of a connection lie between a local socket and
 // a bad mobile link; waits reach up to the start of a desktop.
 var (
 	latencyBuckets = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}
+	pixelBuckets   = []float64{.001, .002, .004, .006, .008, .012, .016, .024, .032, .05, .075, .1, .15, .25, .5, 1, 2.5, 5}
 	waitBuckets    = []float64{.01, .05, .1, .25, .5, 1, 2, 5, 10, 20, 30, 60}
 )
 
@@ -74,10 +78,13 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 		wait:      histogram("desktop_wait_seconds", "Time a viewer waited for a desktop that was not up.", waitBuckets),
 		dial:      histogram("dial_seconds", "Time to connect to a desktop and finish its handshake.", latencyBuckets),
 		firstByte: histogram("first_update_seconds", "Time from the upgrade to the first bytes of a framebuffer.", waitBuckets),
+
+		frameAge:     histogram("frame_age_seconds", "Time from an update's coming from the desktop to its viewer's having taken it, by the viewer's answer to a fence; sampled at most once a second for each viewer of a relay.", pixelBuckets),
+		clickToPixel: histogram("click_to_pixel_seconds", "Time from a viewer's input to its having taken the first update that came after it.", pixelBuckets),
 	}
 	for _, collector := range []prometheus.Collector{
 		m.viewers, m.desktops, m.admitted, m.refused, m.closed, bytes, m.filtered, m.updates, m.rects,
-		m.stalled, m.pings, m.rtt, m.wait, m.dial, m.firstByte,
+		m.stalled, m.pings, m.rtt, m.wait, m.dial, m.firstByte, m.frameAge, m.clickToPixel,
 	} {
 		if err := registerer.Register(collector); err != nil {
 			return nil, err

@@ -33,3 +33,7 @@ func (o *observer) Withheld(kind string, to relay.Direction) {
 func (o *observer) Slow(slow bool) { o.stream.gateway.tuner.pace(o.stream.socket.NetConn(), slow) }
 
 func (o *observer) Input() { o.stream.desktop.touch() }
+
+func (o *observer) FrameAge(d time.Duration) { o.frameAge.Observe(d.Seconds()) }
+
+func (o *observer) ClickToPixel(d time.Duration) { o.clickToPixel.Observe(d.Seconds()) }

@@ -197,7 +197,7 @@ func (s *stream) serve() error {
 		return err
 	}
 	defer conn.Close()
-	return relay.Run(s.socket, conn, init, relay.Options{
+	_, err = relay.Run(s.socket, conn, init, relay.Options{
 		Policy: relay.Policy{
 			Control:      s.claims.Allows(streamspace.PermissionControl),
 			ClipboardIn:  s.claims.Allows(streamspace.PermissionClipboardIn),
@@ -207,6 +207,7 @@ func (s *stream) serve() error {
 		Timing:   &s.gateway.timing.Relay,
 		Observer: &observer{metrics: s.gateway.metrics, stream: s},
 	})
+	return err
 }
 
 // begin does what comes before the relay.

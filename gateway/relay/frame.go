@@ -27,6 +27,9 @@ const (
 	// it costs no memory: it only ends what cannot be a browser. RFB's largest
 	// message is a cut text, and a client may send several in one.
 	maxMessage = 16 << 20
+	// MaxText bounds one text message of a viewer in bytes: it is gathered, and
+	// what viewers ask for in texts is short.
+	MaxText = 4 << 10
 )
 
 // errFrame says that the viewer's bytes are not WebSocket frames as a client
@@ -69,7 +72,11 @@ type frameReader struct {
 	mask      uint32 // as little-endian word, turned so that it fits the next byte
 
 	inMessage bool   // a data message awaits its continuation
+	textual   bool   // the message is text
 	message   uint64 // payload bytes of the message so far
+
+	onText func(text []byte) error // gets each whole text message; nil: there may be none
+	text   []byte                  // of the message so far; no more than MaxText
 
 	control []byte // payload of the control frame being read; no more than maxControl
 	pinged  []byte // payload of the latest whole ping; browsers send none
@@ -87,8 +94,8 @@ type controls struct {
 	frames int    // how many frames ended
 }
 
-// feed unmasks the data payload in b in place and packs it at b's start. It
-// returns that part, and the control frames seen, whose slice is valid until
+// feed unmasks the binary payload in b in place and packs it at b's start, and
+// gives whole texts to onText. It returns that part, and the control frames seen, whose slice is valid until
 // the next feed.
 func (r *frameReader) feed(b []byte) (payload []byte, seen controls, err error) {
 	out := 0
@@ -111,6 +118,8 @@ func (r *frameReader) feed(b []byte) (payload []byte, seen controls, err error) 
 		r.mask = unmask(chunk, r.mask)
 		if r.op >= opClose {
 			r.control = append(r.control, chunk...)
+		} else if r.textual {
+			r.text = append(r.text, chunk...)
 		} else {
 			out += copy(b[out:], chunk) // a move to the left: out never passes in
 		}
@@ -178,28 +187,41 @@ func (r *frameReader) beginFrame() error {
 		return fmt.Errorf("%w: reserved bits", errFrame)
 	}
 	switch r.op {
-	case opBinary, opContinuation:
-		if (r.op == opContinuation) != r.inMessage {
-			return fmt.Errorf("%w: fragments out of order", errFrame)
-		}
-		if r.op == opBinary {
-			r.message = 0
-		}
-		r.inMessage = !final
-		// The first test keeps the sum from wrapping.
-		if length > maxMessage || r.message+length > maxMessage {
-			return fmt.Errorf("%w: message of more than %d bytes", errFrame, maxMessage)
-		}
-		r.message += length
+	case opText, opBinary, opContinuation:
+		return r.beginData(length, final)
 	case opClose, opPing, opPong:
 		if !final || length > maxControl {
 			return fmt.Errorf("%w: control frame of %d bytes, final %t", errFrame, length, final)
 		}
 		r.control = r.control[:0]
-	default: // text carries no RFB
+	default:
 		return fmt.Errorf("%w: opcode %#x", errFrame, r.op)
 	}
 	r.inFrame = true
+	return nil
+}
+
+// beginData begins a frame of a text or binary message.
+func (r *frameReader) beginData(length uint64, final bool) error {
+	if (r.op == opContinuation) != r.inMessage {
+		return fmt.Errorf("%w: fragments out of order", errFrame)
+	}
+	if r.op != opContinuation {
+		r.message, r.textual = 0, r.op == opText
+		if r.textual && r.onText == nil {
+			return fmt.Errorf("%w: text, which was not agreed upon", errFrame)
+		}
+	}
+	limit := uint64(maxMessage)
+	if r.textual {
+		limit = MaxText
+	}
+	// The first test keeps the sum from wrapping.
+	if length > limit || r.message+length > limit {
+		return fmt.Errorf("%w: message of more than %d bytes", errFrame, limit)
+	}
+	r.message += length
+	r.inMessage, r.inFrame = !final, true
 	return nil
 }
 
@@ -208,6 +230,12 @@ func (r *frameReader) endFrame(seen *controls) error {
 	seen.frames++
 	payload := r.control
 	switch r.op {
+	case opText, opContinuation:
+		if r.textual && !r.inMessage {
+			text := r.text
+			r.text = nil // seldom used, so not kept
+			return r.onText(text)
+		}
 	case opPing:
 		r.pinged = append(r.pinged[:0], payload...)
 		seen.pinged, seen.ping = true, r.pinged

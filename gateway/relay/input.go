@@ -19,34 +19,40 @@ type input struct {
 	owedSince time.Time // since when the desktop owes an answer; zero when it owes none
 	checkAt   time.Time // when to look at the desktop again
 	mayProbe  bool      // a fence of ours would not come between two messages that belong together
+	stale     bool      // the viewer's fences may still answer who served it before
 }
 
 // probePayload marks a fence as ours. Its answer is withheld from the viewer,
 // who has not asked.
 var probePayload = []byte("streamspace")
 
-// input relays until the viewer ends, the Socket is interrupted, or the desktop
-// stops answering.
-func (r *relay) input() error {
-	in := &input{
-		relay: r, parser: rfb.NewClientParser(rfb.ClientLimits{}),
-		checkAt: time.Now().Add(r.timing.Probe), mayProbe: true,
-	}
-	if pending := r.viewer.takePending(); len(pending) > 0 {
-		if err := in.take(pending); err != nil {
-			return err
-		}
-	}
+// run relays until the viewer ends, the Socket is interrupted, the desktop stops
+// answering, or the output has yielded.
+func (in *input) run() error {
 	take := in.take
 	for {
-		err := r.viewer.Receive(in.checkAt, take)
-		if errors.Is(err, ErrTimeout) {
+		err := in.viewer.Receive(in.checkAt, take)
+		switch {
+		case errors.Is(err, ErrTimeout):
 			err = in.checkDesktop(time.Now())
+		case errors.Is(err, ErrNudged):
+			err = in.nudged()
 		}
-		if err != nil && !errors.Is(err, ErrNudged) {
+		if err != nil {
 			return err
 		}
 	}
+}
+
+// nudged looks why somebody wanted to be looked at.
+func (in *input) nudged() error {
+	if in.stopped.Load() {
+		return ErrYielded
+	}
+	if in.gate == nil {
+		return nil
+	}
+	return in.send(in.gate.LetGo())
 }
 
 // take follows what the viewer sent and writes what may pass, in one piece and
@@ -76,59 +82,61 @@ func (in *input) take(p []byte) error {
 
 // message decides on one whole message.
 func (in *input) message(m rfb.ClientMessage, now time.Time) error {
-	if !in.allowed(m) {
+	if !in.policy.Allows(m) || in.gate != nil && Acts(m) && !in.gate.Act(m) {
 		in.observer.Withheld(m.Type.String(), ToDesktop)
 		return nil
 	}
 	in.mayProbe = true
 	switch m.Type {
 	case rfb.ClientKeyEvent, rfb.ClientPointerEvent, rfb.ClientCutText:
-		in.observer.Input()
+		in.act(now)
 	case rfb.ClientQEMU:
 		if _, isKey := m.Key(); isKey {
-			in.observer.Input()
+			in.act(now)
 		}
 	case rfb.ClientSetEncodings:
 		return in.encodings(m)
 	case rfb.ClientSetPixelFormat:
-		format, _ := m.PixelFormat()
-		if m.Synced {
-			in.walker.SetPixelFormatAtSync(format)
-		} else {
-			in.walker.SetPixelFormat(format)
-		}
+		in.format(m)
 	case rfb.ClientFramebufferUpdateRequest:
+		in.wanted.Store(true)
 		if request, _ := m.UpdateRequest(); !request.Incremental && request.Width > 0 && request.Height > 0 {
 			in.owe(now)
 		}
+	case rfb.ClientEnableContinuousUpdates:
+		in.state.Continuous, _ = m.ContinuousUpdates()
 	case rfb.ClientFence:
-		fence, _ := m.Fence()
-		in.mayProbe = fence.Flags&rfb.FenceSyncNext == 0
-		if fence.Flags&rfb.FenceRequest != 0 {
-			in.owe(now)
-		}
+		return in.fence(m, now)
 	}
 	return in.forward(m.Raw)
 }
 
-// allowed is the policy on messages of the viewer. What asks for pixels and
-// paces them is for all.
-func (in *input) allowed(m rfb.ClientMessage) bool {
-	switch m.Type {
-	case rfb.ClientSetPixelFormat, rfb.ClientSetEncodings, rfb.ClientFramebufferUpdateRequest,
-		rfb.ClientEnableContinuousUpdates, rfb.ClientFence:
-		return true
-	case rfb.ClientCutText:
-		cut, _, _ := m.CutText()
-		return in.policy.allowsToDesktop(cut)
-	case rfb.ClientQEMU:
-		if submessage, _ := m.QEMU(); submessage == rfb.QEMUAudio {
-			return in.policy.Audio
-		}
-		return in.policy.Control
-	default: // keys, pointer, size, power, and whatever else acts on a desktop
-		return in.policy.Control
+func (in *input) format(m rfb.ClientMessage) {
+	format, _ := m.PixelFormat()
+	in.state.Format = format
+	if m.Synced {
+		in.walker.SetPixelFormatAtSync(format)
+	} else {
+		in.walker.SetPixelFormat(format)
 	}
+}
+
+// fence forwards a fence, unless it answers one that is not the desktop's.
+func (in *input) fence(m rfb.ClientMessage, now time.Time) error {
+	fence, _ := m.Fence()
+	if in.measured(fence, now) {
+		return nil
+	}
+	if fence.Flags&rfb.FenceRequest == 0 {
+		if in.answersOther(fence) {
+			return nil
+		}
+		return in.forward(m.Raw)
+	}
+	in.mayProbe = fence.Flags&rfb.FenceSyncNext == 0
+	in.owe(now)
+	in.asked.Add(1)
+	return in.forward(m.Raw)
 }
 
 // encodings forwards a SetEncodings without what the viewer may not have and
@@ -137,12 +145,14 @@ func (in *input) encodings(m rfb.ClientMessage) error {
 	list, _ := m.Encodings()
 	kept := list[:0]
 	for _, e := range list {
-		if in.policy.allowsEncoding(e) {
+		if in.policy.AllowsEncoding(e) {
 			kept = append(kept, e)
 		} else {
 			in.observer.Withheld("encoding", ToDesktop)
 		}
 	}
+	in.state.Encodings = append(make([]rfb.Encoding, 0, len(kept)), kept...)
+	in.age.speaks.Store(in.state.Has(rfb.EncodingFence))
 	return in.forward(rfb.AppendSetEncodings(nil, kept...))
 }
 

@@ -17,16 +17,28 @@ type output struct {
 	held     []byte // what came before in earlier reads; at most a header or a fence
 
 	pool           *bufferPool // for the next read
+	fresh          bool        // the desktop has not said yet that it knows continuous updates, but the viewer was told
 	slow           bool        // the viewer does not take promptly what it is sent
 	calm           int         // writes since the last one that waited for longer than briefly
 	updates, rects int         // since the last report
 }
 
-// output relays until the desktop or the viewer ends.
+// output relays until the desktop or the viewer ends, or until a boundary when
+// the viewer is to be handed over.
 func (r *relay) output() error {
-	o := &output{relay: r, pool: &r.viewer.buffers.large}
+	o := &output{relay: r, pool: &r.viewer.buffers.large, fresh: r.resumed && r.state.Has(rfb.EncodingContinuousUpdates)}
 	for {
-		if err := o.once(); err != nil {
+		if o.viewer.yields.Load() && o.walker.Between() && o.asked.Load() <= 0 {
+			return ErrYielded
+		}
+		err := o.once()
+		if woken(err) {
+			o.desktop.rearm()
+			if !o.over.Load() {
+				continue // a Yield, which waits for a boundary
+			}
+		}
+		if err != nil {
 			return o.ended(err)
 		}
 	}
@@ -35,7 +47,7 @@ func (r *relay) output() error {
 // ended sorts the output's errors. The viewer's are named already.
 func (o *output) ended(err error) error {
 	switch {
-	case stopped(err):
+	case woken(err):
 		return nil
 	case errors.Is(err, ErrViewerGone), errors.Is(err, ErrViewerSlow):
 		return err
@@ -50,10 +62,14 @@ func (o *output) once() error {
 	if err != nil {
 		return err
 	}
-	o.heard.Store(time.Now().UnixNano())
-	err = o.pass(buf, n)
+	now := time.Now().UnixNano()
+	o.heard.Store(now)
+	drew, err := o.pass(buf, n)
 	buf.release()
 	o.adapt(n)
+	if err == nil && drew {
+		err = o.measure(now)
+	}
 	return err
 }
 
@@ -94,17 +110,18 @@ func (o *output) adapt(n int) {
 	}
 }
 
-// pass relays the buffer's first n bytes.
-func (o *output) pass(buf *buffer, n int) error {
+// pass relays the buffer's first n bytes, and tells whether there were pixels.
+func (o *output) pass(buf *buffer, n int) (drew bool, err error) {
 	kept, wrong := o.filter(buf.data()[:n])
+	drew = o.rects > 0
 	o.sending.Store(true)
-	err := o.viewer.sendBuffer(buf, kept)
+	err = o.viewer.sendBuffer(buf, kept)
 	o.sending.Store(false)
 	o.report(kept)
 	if wrong != nil {
-		return wrong
+		err = wrong
 	}
-	return err
+	return drew, err
 }
 
 // report tells the observer once for each read, not for each message.
@@ -134,6 +151,7 @@ func (o *output) filter(b []byte) (kept int, err error) {
 		in += n
 		if event.Has(rfb.EventRect) {
 			o.rects++
+			o.state.Stateful = o.state.Stateful || stateful(o.walker.Rect().Encoding)
 		}
 		if o.deciding && event.Has(o.decideAt) {
 			if err := o.decide(); err != nil {
@@ -161,13 +179,18 @@ func (o *output) begin() {
 	switch message := o.walker.Message(); message {
 	case rfb.ServerFramebufferUpdate:
 		o.updates++
+		o.wanted.Store(false)
 	case rfb.ServerCutText:
 		// With one permission of the two it depends on what the message says.
 		o.withhold = !o.policy.ClipboardIn && !o.policy.ClipboardOut
 		o.deciding, o.decideAt = o.policy.ClipboardIn != o.policy.ClipboardOut, rfb.EventHeader
 	case rfb.ServerFence:
 		o.fences.Store(true)
-		o.deciding, o.decideAt = o.probes.Load() > 0, rfb.EventEnd
+		o.deciding, o.decideAt = o.probes.Load() > 0 || o.asked.Load() > 0 || o.fresh, rfb.EventEnd
+	case rfb.ServerEndOfContinuousUpdates:
+		// A desktop says it once to tell that it knows them. A viewer that has
+		// been told before would take it for an end.
+		o.withhold, o.fresh = o.fresh, false
 	case rfb.ServerQEMU: // sound is all that a server says with it
 		o.withhold = !o.policy.Audio
 	case rfb.ServerXVP:
@@ -183,12 +206,8 @@ func (o *output) begin() {
 func (o *output) decide() error {
 	o.deciding = false
 	if o.walker.Message() == rfb.ServerFence {
-		fence := o.walker.Fence()
-		o.withhold = fence.Flags&rfb.FenceRequest == 0 && bytes.Equal(fence.Payload, probePayload)
-		if o.withhold {
-			o.probes.Add(-1) // the answer is ours, not the viewer's
-		}
-	} else if o.withhold = !o.policy.allowsToViewer(o.walker.CutText()); o.withhold {
+		o.fence(o.walker.Fence())
+	} else if o.withhold = !o.policy.AllowsToViewer(o.walker.CutText()); o.withhold {
 		o.observer.Withheld(o.walker.Message().String(), ToViewer)
 	}
 	held := o.held
@@ -198,4 +217,20 @@ func (o *output) decide() error {
 	}
 	_, err := o.viewer.Write(held)
 	return err
+}
+
+// fence looks at a fence of the desktop's.
+func (o *output) fence(fence rfb.Fence) {
+	switch {
+	case fence.Flags&rfb.FenceRequest != 0:
+		if o.resumed && o.mark.Load() == nil {
+			mark := string(fence.Payload)
+			o.mark.Store(&mark)
+		}
+	case bytes.Equal(fence.Payload, probePayload):
+		o.withhold = true
+		o.probes.Add(-1) // the answer is ours, not the viewer's
+	default:
+		o.asked.Add(-1)
+	}
 }

@@ -24,9 +24,48 @@ const (
 	clipboardAsks  = rfb.ClipboardRequest | rfb.ClipboardPeek
 )
 
-// allowsToViewer decides on a desktop's clipboard message.
-func (p Policy) allowsToViewer(cut rfb.CutText) bool {
+// AllowsToViewer decides on a desktop's clipboard message.
+func (p Policy) AllowsToViewer(cut rfb.CutText) bool {
 	return p.allowsCut(cut, p.ClipboardOut, p.ClipboardIn)
+}
+
+// Allows is the policy on messages of the viewer. What asks for pixels and paces
+// them is for all.
+func (p Policy) Allows(m rfb.ClientMessage) bool {
+	switch m.Type {
+	case rfb.ClientSetPixelFormat, rfb.ClientSetEncodings, rfb.ClientFramebufferUpdateRequest,
+		rfb.ClientEnableContinuousUpdates, rfb.ClientFence:
+		return true
+	case rfb.ClientCutText:
+		cut, _, _ := m.CutText()
+		return p.allowsToDesktop(cut)
+	case rfb.ClientQEMU:
+		if submessage, _ := m.QEMU(); submessage == rfb.QEMUAudio {
+			return p.Audio
+		}
+		return p.Control
+	default: // keys, pointer, size, power, and whatever else acts on a desktop
+		return p.Control
+	}
+}
+
+// Acts tells whether a message does something to the desktop that only one
+// viewer at a time may do. What asks for pixels, for sound or for the
+// desktop's clipboard is for all.
+func Acts(m rfb.ClientMessage) bool {
+	switch m.Type {
+	case rfb.ClientSetPixelFormat, rfb.ClientSetEncodings, rfb.ClientFramebufferUpdateRequest,
+		rfb.ClientEnableContinuousUpdates, rfb.ClientFence:
+		return false
+	case rfb.ClientCutText:
+		cut, _, _ := m.CutText()
+		return !cut.Extended || cut.Flags&rfb.ClipboardCaps == 0 && cut.Flags&clipboardTells != 0
+	case rfb.ClientQEMU:
+		submessage, _ := m.QEMU()
+		return submessage != rfb.QEMUAudio
+	default:
+		return true
+	}
 }
 
 // allowsToDesktop decides on a viewer's clipboard message.
@@ -51,10 +90,10 @@ func (p Policy) allowsCut(cut rfb.CutText, along, against bool) bool {
 	}
 }
 
-// allowsEncoding decides whether the desktop may be told that the viewer
+// AllowsEncoding decides whether the desktop may be told that the viewer
 // understands e. The list is closed: of a rectangle in an encoding that is not
 // known here nobody could say where it ends.
-func (p Policy) allowsEncoding(e rfb.Encoding) bool {
+func (p Policy) AllowsEncoding(e rfb.Encoding) bool {
 	switch e {
 	case rfb.EncodingExtendedClipboard:
 		return p.ClipboardIn || p.ClipboardOut

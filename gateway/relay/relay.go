@@ -39,13 +39,33 @@ type Observer interface {
 	Withheld(kind string, to Direction) // a message, or an encoding, that the policy does not allow
 	Input()                             // a person did something: a key, a pointer, a clipboard
 	Slow(slow bool)                     // the viewer began to take its bytes slowly, or promptly again
+	FrameAge(d time.Duration)           // from an update's coming here to the viewer's having taken it
+	ClickToPixel(d time.Duration)       // from a person's input to the viewer's having taken the next update
+}
+
+// Gate decides what changes while a relay runs: whether the viewer has control
+// of the desktop. It is called on the viewer's goroutine.
+type Gate interface {
+	// Act is asked about each message that the policy allows and that acts on
+	// the desktop, and tells whether it may pass.
+	Act(m rfb.ClientMessage) bool
+	// LetGo returns messages that release what the viewer holds down, once
+	// after it has lost control. It is asked after a Nudge of the Socket.
+	LetGo() []byte
 }
 
 // Options is what a relay needs besides its two ends.
 type Options struct {
 	Policy   Policy
+	Gate     Gate // nil: everything that the policy allows passes
 	Observer Observer
 	Timing   *Timing
+
+	// Resume is the state of a viewer that was served by something else. The
+	// desktop is fresh: it is told what the viewer told before, and then gets
+	// Replay.
+	Resume *State
+	Replay []byte // messages, such as of keys that are held down
 }
 
 // relay is one running splice.
@@ -54,39 +74,68 @@ type relay struct {
 	viewer   *Socket
 	desktop  *wire
 	policy   Policy
+	gate     Gate
 	observer Observer
 	timing   *Timing
+	resumed  bool              // the viewer was served by something else before
 	walker   *rfb.ServerWalker // the output's, but for SetPixelFormat
+
+	state State // owned by the input until Run returns it; Stateful is the output's
 
 	heard   atomic.Int64 // when the desktop last sent anything, nanoseconds since 1970
 	sending atomic.Bool  // the output waits for the viewer to take bytes
 	fences  atomic.Bool  // the desktop speaks of fences
 	probes  atomic.Int32 // fences of ours that await their answers
+	asked   atomic.Int32 // fences of the viewer's that await their answers
+	wanted  atomic.Bool  // the viewer waits for the update that it requested
+	over    atomic.Bool  // the output is to end, wherever it is
+	stopped atomic.Bool  // the output has stopped at a boundary, as the viewer's Yield wanted
+	age     age
+	mark    atomic.Pointer[string] // payload of the first fence that a resumed viewer got from this desktop
 }
 
 // Run relays between viewer and desktop, which has just sent init, until one of
 // them ends or the viewer's Socket is interrupted. It returns why, and leaves
 // both connections to be closed by the caller.
-func Run(viewer *Socket, desktop net.Conn, init rfb.ServerInit, options Options) error {
+//
+// After the Socket's Yield it returns ErrYielded, and with it what the viewer's
+// next server has to know.
+func Run(viewer *Socket, desktop net.Conn, init rfb.ServerInit, options Options) (State, error) {
 	r := &relay{
 		viewer: viewer, desktop: newWire(desktop),
-		policy: options.Policy, observer: options.Observer, timing: options.Timing,
+		policy: options.Policy, gate: options.Gate, observer: options.Observer, timing: options.Timing,
 		walker: rfb.NewServerWalker(init),
 	}
-	r.heard.Store(time.Now().UnixNano())
-	viewer.partner.Store(r.desktop)
+	now := time.Now()
+	r.heard.Store(now.UnixNano())
+	in := &input{relay: r, checkAt: now.Add(r.timing.Probe), mayProbe: true}
+	if err := in.start(init, options, now); err != nil {
+		return State{}, err
+	}
+	viewer.splice.Store(r)
+	defer viewer.splice.Store(nil)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		if err := r.output(); err != nil {
+		switch err := r.output(); {
+		case errors.Is(err, ErrYielded):
+			r.stopped.Store(true)
+			viewer.Nudge()
+		case err != nil:
 			viewer.Interrupt(err)
 		}
 	}()
-	viewer.Interrupt(r.input()) // the first cause counts, and what follows from it does not
+	err := in.run()
+	if errors.Is(err, ErrYielded) {
+		<-ended
+		return r.yielded(), err
+	}
+	viewer.Interrupt(err) // the first cause counts, and what follows from it does not
+	r.over.Store(true)
 	r.desktop.wake()
 	viewer.wire.finishBy(r.timing.Linger / 2)
 	<-ended
-	return *viewer.cause.Load()
+	return State{}, *viewer.cause.Load()
 }
 
 // desktopEnded says why reading from or writing to the desktop failed.
@@ -98,5 +147,5 @@ func desktopEnded(err error) error {
 	return fmt.Errorf("%w: %w", ErrDesktopGone, err)
 }
 
-// stopped tells whether err is the wake that Run ends the output with.
-func stopped(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
+// woken tells whether err is a wake: that of Run's end, or of a Yield.
+func woken(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

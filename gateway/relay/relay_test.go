@@ -25,11 +25,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type counts struct {
 	moved                    [2]atomic.Int64
 	updates, rects, withheld atomic.Int64
-	inputs                   atomic.Int64
+	inputs, ages, clicks     atomic.Int64
 }
 
 func (c *counts) Moved(to Direction, bytes int) { c.moved[to].Add(int64(bytes)) }
 func (c *counts) Slow(bool)                     {}
+func (c *counts) FrameAge(d time.Duration)      { c.ages.Add(1) }
+func (c *counts) ClickToPixel(d time.Duration)  { c.clicks.Add(1) }
 func (c *counts) Updated(updates, rects int) {
 	c.updates.Add(int64(updates))
 	c.rects.Add(int64(rects))
@@ -65,7 +67,8 @@ func relayed(t *testing.T, network string, secure bool, policy Policy) (desktop 
 	done := make(chan error, 1)
 	timing := Timing{}.WithDefaults()
 	go func() {
-		done <- Run(socket, upstream, testInit, Options{Policy: policy, Observer: seen, Timing: &timing})
+		_, err := Run(socket, upstream, testInit, Options{Policy: policy, Observer: seen, Timing: &timing})
+		done <- err
 		upstream.Close()
 	}()
 	t.Cleanup(func() { desktop.Close(); viewer.Close(); socket.Kill() })

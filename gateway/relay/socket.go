@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -83,12 +84,14 @@ type Socket struct {
 	pingDue time.Time
 	heard   time.Time // when the viewer last sent anything
 	rates   rates
+	texts   *bucket // rate of texts; nil where none were agreed upon
 
-	cause   atomic.Pointer[error] // why the stream shall end, once somebody said so
-	partner atomic.Pointer[wire]  // what the receiver writes to, once it relays
-	nudged  atomic.Bool
-	waited  atomic.Int64 // nanoseconds that the latest write waited
-	stamp   atomic.Int64 // the latest ping's, nanoseconds since 1970
+	cause  atomic.Pointer[error] // why the stream shall end, once somebody said so
+	splice atomic.Pointer[relay] // which the receiver runs, if it relays
+	yields atomic.Bool           // a relay is to stop at a boundary
+	nudged atomic.Bool
+	waited atomic.Int64 // nanoseconds that the latest write waited
+	stamp  atomic.Int64 // the latest ping's, nanoseconds since 1970
 
 	writing sync.Mutex // the right to write a frame
 	broken  bool       // guarded by writing; a frame was begun and not finished
@@ -117,10 +120,23 @@ func (s *Socket) Interrupt(cause error) {
 		return
 	}
 	s.wire.wake()
-	if partner := s.partner.Load(); partner != nil {
-		partner.finishBy(0) // the receiver may be writing to it
+	if splice := s.splice.Load(); splice != nil {
+		splice.desktop.finishBy(0) // the receiver may be writing to it
 	}
 }
+
+// Yield asks the relay that runs on the Socket, or that will be the next to,
+// to stop between two messages: its Run returns ErrYielded. It takes as long as
+// the viewer needs to take the message that is on its way.
+func (s *Socket) Yield() {
+	s.yields.Store(true)
+	if splice := s.splice.Load(); splice != nil {
+		splice.desktop.wake() // the output looks up, sees why, and goes on if it is in a message
+	}
+}
+
+// Stay takes a Yield back, if it is not too late.
+func (s *Socket) Stay() { s.yields.Store(false) }
 
 // Nudge makes a Receive that waits return ErrNudged once.
 func (s *Socket) Nudge() {
@@ -129,9 +145,19 @@ func (s *Socket) Nudge() {
 }
 
 // Receive waits for payload and calls take with it; the slice is valid only
-// during the call. It answers and sends pings while it waits. until, unless
-// zero, ends the wait with ErrTimeout.
+// during the call. What was hoarded comes first. It answers and sends pings
+// while it waits. until, unless zero, ends the wait with ErrTimeout.
 func (s *Socket) Receive(until time.Time, take func(payload []byte) error) error {
+	if len(s.pending) > 0 && s.cause.Load() == nil {
+		pending := s.pending
+		s.pending = nil
+		return take(pending)
+	}
+	return s.receive(until, take)
+}
+
+// receive is Receive without what was hoarded.
+func (s *Socket) receive(until time.Time, take func(payload []byte) error) error {
 	for {
 		now := time.Now()
 		if cause := s.cause.Load(); cause != nil {
@@ -185,6 +211,9 @@ func (s *Socket) digest(b []byte, take func([]byte) error) (took bool, err error
 		return false, fmt.Errorf("%w: bytes", ErrViewerFlood)
 	}
 	payload, seen, err := s.frames.feed(b)
+	if errors.Is(err, ErrViewerFlood) {
+		return false, err
+	}
 	if err != nil {
 		return false, fmt.Errorf("%w: %w", ErrViewerProtocol, err)
 	}
@@ -330,17 +359,21 @@ func (s *Socket) noteWait(d time.Duration) {
 // lastWait is how long the latest write waited.
 func (s *Socket) lastWait() time.Duration { return time.Duration(s.waited.Load()) }
 
-// Write sends p as one message.
+// Write sends p as one binary message.
 func (s *Socket) Write(p []byte) (int, error) {
-	s.beginWrite()
-	err := s.writeFrame(append(appendHeader(make([]byte, 0, maxHeader+len(p)), opBinary, len(p)), p...))
-	if ended := s.endWrite(); err == nil {
-		err = ended
-	}
-	if err != nil {
+	if err := s.writeMessage(opBinary, p); err != nil {
 		return 0, err
 	}
 	return len(p), nil
+}
+
+func (s *Socket) writeMessage(op byte, p []byte) error {
+	s.beginWrite()
+	err := s.writeFrame(append(appendHeader(make([]byte, 0, maxHeader+len(p)), op, len(p)), p...))
+	if ended := s.endWrite(); err == nil {
+		err = ended
+	}
+	return err
 }
 
 // ReadBy limits the Reads that follow.
@@ -365,7 +398,7 @@ func (s *Socket) Read(p []byte) (int, error) {
 // Hoard receives once and keeps the payload for the Reads or the relay that
 // follow. With more than a few KiB the viewer does not speak RFB as it should.
 func (s *Socket) Hoard(until time.Time) error {
-	return s.Receive(until, func(payload []byte) error {
+	return s.receive(until, func(payload []byte) error {
 		if len(s.pending)+len(payload) > maxPending {
 			return fmt.Errorf("%w: %d bytes before their turn", ErrViewerProtocol, len(s.pending)+len(payload))
 		}
@@ -374,11 +407,12 @@ func (s *Socket) Hoard(until time.Time) error {
 	})
 }
 
-// takePending returns what was hoarded, once.
-func (s *Socket) takePending() []byte {
-	pending := s.pending
-	s.pending = nil
-	return pending
+// Unread puts payload in front of what Receive gives next, as if it had come
+// from the viewer. Only the receiver may call it.
+func (s *Socket) Unread(payload []byte) {
+	if len(payload) > 0 {
+		s.pending = append(slices.Clip(payload), s.pending...)
+	}
 }
 
 // lingerLimit bounds what is read and thrown away after our close frame.

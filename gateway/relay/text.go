@@ -1,0 +1,32 @@
+package relay
+
+import (
+	"fmt"
+	"time"
+)
+
+// What a viewer may send as texts: a person presses buttons, and a page that
+// sends more is broken.
+const (
+	textsPerSecond = 10
+	textsBurst     = 40
+)
+
+// OnText lets the viewer send texts beside RFB, and gives each to take: on the
+// receiver's goroutine, before the binary payload that came with it. Without
+// this a text breaks the protocol. The slice is valid only during the call.
+//
+// It is called once, before the first Receive.
+func (s *Socket) OnText(take func(text []byte) error) {
+	s.texts = &bucket{rate: textsPerSecond, burst: textsBurst, level: textsBurst, at: s.heard}
+	s.frames.onText = func(text []byte) error {
+		if !s.texts.take(1, time.Now()) {
+			return fmt.Errorf("%w: texts", ErrViewerFlood)
+		}
+		return take(text)
+	}
+}
+
+// WriteText sends text as one text message. It waits for the viewer as Write
+// does.
+func (s *Socket) WriteText(text []byte) error { return s.writeMessage(opText, text) }
