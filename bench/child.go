@@ -12,7 +12,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/streamspace/streamspace/bench/baseline"
+	"github.com/streamspace/streamspace/bench/scene"
 	"github.com/streamspace/streamspace/bench/source"
+	"github.com/streamspace/streamspace/bench/stage"
 )
 
 // childCommand holds the roles that the bench starts of itself as processes of
@@ -24,6 +26,7 @@ func childCommand() *cobra.Command {
 		baselineCommand("splice", "tcp:", baseline.Splice),
 		baselineCommand("websocket", "ws://", baseline.WebSocket),
 		idleSourceCommand(),
+		sceneCommand(),
 	)
 	return child
 }
@@ -75,6 +78,16 @@ func idleSourceCommand() *cobra.Command {
 		return group.Wait()
 	}}
 	command.Flags().StringVar(&kind, "kind", string(source.Raw16K), "kind of rectangle")
+	return command
+}
+
+// sceneCommand plays scenes on a display.
+func sceneCommand() *cobra.Command {
+	var display string
+	command := &cobra.Command{Use: "scene", Args: cobra.NoArgs, RunE: func(command *cobra.Command, _ []string) error {
+		return stage.Run(command.Context(), stage.Options{Display: display, Scene: scene.Idle, Ready: os.Stdout})
+	}}
+	command.Flags().StringVar(&display, "display", "", "X display")
 	return command
 }
 

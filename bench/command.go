@@ -38,8 +38,10 @@ func Command(self ...string) *cobra.Command {
 	flags.StringArrayVar(&settings.Only, "only", nil, "measure only subjects whose name contains this; may be repeated")
 	command.AddCommand(
 		relayCommand(settings), latencyCommand(settings), idleCommand(settings),
-		wanCommand(settings), startCommand(settings), childCommand(),
+		wanCommand(settings), startCommand(settings),
+		pixelCommand(settings), wireCommand(settings), childCommand(),
 	)
+	command.AddCommand(fanoutCommands(settings)...)
 	return command
 }
 

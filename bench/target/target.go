@@ -208,6 +208,15 @@ func (s *Set) open(ctx context.Context, a address) (*Target, error) {
 	return s.behind(ctx, a.scheme)
 }
 
+// New is a target that somebody else has started: fresh returns an address for
+// one viewer. Of the options those of connections count.
+func New(name string, options Options, fresh func(ctx context.Context) (string, error), pids ...int) *Target {
+	if options.Dial == nil {
+		options.Dial = new(net.Dialer).DialContext
+	}
+	return &Target{Name: name, options: options, fresh: fresh, pids: pids}
+}
+
 func always(target string) func(context.Context) (string, error) {
 	return func(context.Context) (string, error) { return target, nil }
 }

@@ -46,10 +46,10 @@ func MeasureFanout(ctx context.Context, t *target.Target, o FanoutOptions, progr
 	if o.Stalled >= o.Viewers && o.Viewers > 0 {
 		return result, fmt.Errorf("%d of %d viewers stall: nobody is left to ask", o.Stalled, o.Viewers)
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	f := &fanout{options: o, viewers: make([]*watching, o.Viewers), counters: make([]*counter, o.Viewers)}
 	defer f.close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // first: stalled viewers wait for it
 	if err := f.connect(ctx, t, progress); err != nil {
 		return result, err
 	}
