@@ -77,7 +77,17 @@ type Claim struct {
 	Session streamspace.SessionID
 	Gateway streamspace.GatewayID
 	Epoch   uint64
+	// Expires is the holder's own deadline, by its own clock: unless it renewed,
+	// it has stopped by then, and nobody else gets the desktop before. Of
+	// another's claim it is when asking again may help.
 	Expires time.Time
+}
+
+// Held tells its holder whether the claim still runs, by both of the machine's
+// clocks: the monotonic one stands still while a machine sleeps, the other can
+// be set back. Whoever lost the broker acts no longer than this.
+func (c Claim) Held(now time.Time) bool {
+	return now.Before(c.Expires) && now.Round(0).Before(c.Expires.Round(0))
 }
 
 // Claims arbitrates which gateway talks to a desktop.

@@ -1,6 +1,9 @@
 package broker
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // ErrUnavailable says that the broker could not be asked, or gave no answer in
 // time. What was asked of it may have happened or not; asking again is safe.
@@ -16,3 +19,9 @@ var ErrUnavailable = errors.New("broker is unavailable")
 // Like ErrDropped it is told once for any number of losses, and before the
 // events that came after.
 const EventReset EventKind = "reset"
+
+// ResetGrace is how long after a reset routes are published again. Without a
+// route nobody claims a desktop, so in this time those who own one, and found
+// out by themselves, are the only ones who ask for it: finding out takes a
+// second or two.
+const ResetGrace = 3 * time.Second

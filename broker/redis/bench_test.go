@@ -156,6 +156,50 @@ func BenchmarkRoutePipelined(b *testing.B) {
 	})
 }
 
+// What a session takes of Redis's memory: a route, then also a claim and the
+// presence of one viewer.
+func BenchmarkMemory(b *testing.B) {
+	ctx := context.Background()
+	l := load(b, sessionsKept)
+	l.run("session", func(l *loaded) {
+		empty := load(l.B, 0).memory()
+		l.ReportMetric(float64(l.memory()-empty)/sessionsKept, "B/route")
+		gateway := streamspace.NewGatewayID()
+		var group errgroup.Group
+		group.SetLimit(300)
+		for _, session := range l.sessions {
+			group.Go(func() error {
+				if _, err := l.Claim(ctx, session, gateway, time.Hour); err != nil {
+					return err
+				}
+				return l.Join(ctx, broker.Viewer{
+					ID: streamspace.NewViewerID(), Session: session, User: streamspace.NewUserID(), Name: "Ada Lovelace", Gateway: gateway,
+					Permissions: streamspace.OwnerPermissions, Since: time.Now(),
+				}, time.Hour)
+			})
+		}
+		if err := group.Wait(); err != nil {
+			l.Fatal(err)
+		}
+		l.ReportMetric(float64(l.memory()-empty)/sessionsKept, "B/watched-session")
+	})
+}
+
+// memory is what the server uses.
+func (l *loaded) memory() int64 {
+	info, err := l.server.Info(context.Background(), "memory").Result()
+	if err != nil {
+		l.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(info, "used_memory:")
+	text, _, _ := strings.Cut(rest, "\r")
+	bytes, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		l.Fatal(err)
+	}
+	return bytes
+}
+
 func BenchmarkClaim(b *testing.B) {
 	ctx := context.Background()
 	gateway := streamspace.NewGatewayID()

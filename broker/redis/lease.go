@@ -40,10 +40,9 @@ const staleKeep = time.Minute
 // leastSweep is from how many leases on those that ran out are looked for.
 const leastSweep = 1024
 
-// alive tells whether the lease still runs, by both of the machine's clocks: the
-// monotonic one stands still while a machine sleeps, the other can be set back.
+// alive tells whether the lease still runs.
 func (l lease) alive(now time.Time) bool {
-	return !l.released && now.Before(l.until) && now.Round(0).Before(l.until.Round(0))
+	return !l.released && broker.Claim{Expires: l.until}.Held(now)
 }
 
 // know returns the latest lease that is known, the zero one if none is.

@@ -40,7 +40,7 @@ import (
 // than the take-over takes.
 
 var (
-	simSeeds = flag.Int("seeds", 40, "how many seeds the simulation of claims runs")
+	simSeeds = flag.Int("seeds", 20, "how many seeds the simulation of claims runs")
 	simSeed  = flag.Uint64("seed", 0, "run the simulation of claims with this seed only")
 )
 
@@ -340,7 +340,7 @@ func (w *world) act(g *simGateway) {
 	if w.now < g.paused || g.claim.Epoch == 0 {
 		return
 	}
-	if !w.flaw.untilToldOf && !(lease{epoch: g.claim.Epoch, until: g.claim.Expires}).alive(g.broker.now()) {
+	if !w.flaw.untilToldOf && !g.claim.Held(g.broker.now()) {
 		return
 	}
 	epoch := g.claim.Epoch

@@ -69,6 +69,7 @@ func TestConformanceWithTLSAndACL(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := apart(options)
 			wrong(&o)
+			o.Timeout = soon
 			o.Log = slog.New(slog.DiscardHandler)
 			_, err := start(t, o).Route(t.Context(), streamspace.NewSessionID())
 			if !errors.Is(err, broker.ErrUnavailable) {

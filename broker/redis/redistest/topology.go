@@ -78,7 +78,7 @@ func Sentinel(t testing.TB) *Sentinels {
 	}
 	var err error
 	s.Sentinel, err = newServer(func(sentinel *Server) {
-		config := fmt.Sprintf("sentinel monitor %[1]s 127.0.0.1 %d 1\nsentinel down-after-milliseconds %[1]s 500\nsentinel failover-timeout %[1]s 5000\n", s.Name, s.Master.port)
+		config := fmt.Sprintf("sentinel monitor %[1]s 127.0.0.1 %d 1\nsentinel down-after-milliseconds %[1]s 1500\nsentinel failover-timeout %[1]s 3000\n", s.Name, s.Master.port)
 		path := filepath.Join(sentinel.Dir, "sentinel.conf")
 		if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
 			t.Error(err)
