@@ -319,6 +319,38 @@ func TestConnectionsBroken(t *testing.T) {
 	}
 }
 
+// A Redis that is set up as a cache is complained about.
+func TestEvictionIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	const warning = "Redis may evict"
+	cache := redistest.Start(t, "--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru")
+	if n := harm(t, cache.Address).log.count(warning); n != 1 {
+		t.Errorf("a cache was warned of %d times", n)
+	}
+	store := redistest.Start(t, "--maxmemory", "64mb", "--maxmemory-policy", "noeviction")
+	if n := harm(t, store.Address).log.count(warning); n != 0 {
+		t.Errorf("a store was warned of %d times", n)
+	}
+}
+
+// A Redis whose memory is full says so, and what is there goes on.
+func TestMemoryFull(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "--maxmemory-policy", "noeviction")
+	h := harm(t, server.Address)
+	claim := h.held(long)
+	h.must(h.Publish(h.ctx, broker.Route{Session: claim.Session, Address: "unix:/a", Epoch: 1}))
+	h.must(server.Client(t).ConfigSet(h.ctx, "maxmemory", "1mb").Err())
+	if err := h.Publish(h.ctx, broker.Route{Session: claim.Session, Address: "unix:/b", Epoch: 2}); !errors.Is(err, broker.ErrUnavailable) {
+		t.Errorf("publishing: got error %v, want ErrUnavailable", err)
+	}
+	if route, err := h.Route(h.ctx, claim.Session); err != nil || route.Epoch != 1 {
+		t.Errorf("got route %v and error %v", route, err)
+	}
+	h.must(server.Client(t).ConfigSet(h.ctx, "maxmemory", "0").Err())
+	h.keeps(claim)
+}
+
 func TestFailover(t *testing.T) {
 	t.Parallel()
 	s := redistest.Sentinel(t)

@@ -37,7 +37,7 @@ func TestConformanceInACluster(t *testing.T) {
 }
 
 // commands are what a user of Redis may do who is us, as docs/SECURITY.md has it.
-const commands = "+@connection +eval +evalsha +get +mget +set +setnx +del +pexpire +pttl +time +hget +hgetall +hmget +hset +hdel +hvals +hincrby +zadd +zscore +zrem +zrangebyscore +publish +subscribe"
+const commands = "+@connection +info +eval +evalsha +get +mget +set +setnx +del +pexpire +pttl +time +hget +hgetall +hmget +hset +hdel +hvals +hincrby +zadd +zscore +zrem +zrangebyscore +publish +subscribe"
 
 // Everything works over TLS with a certificate of ours, as a user who may do no
 // more than is documented.

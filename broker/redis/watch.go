@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"crypto/rand"
+	"strings"
 	"time"
 
 	client "github.com/redis/go-redis/v9"
@@ -33,6 +34,7 @@ func (b *Broker) watch(ctx context.Context, first chan<- struct{}) {
 		case err == nil:
 			forgot := known.differ(seen)
 			if known == (lives{}) {
+				b.warnOfEviction(ctx)
 				close(first)
 			}
 			known = seen
@@ -54,6 +56,20 @@ func (b *Broker) watch(ctx context.Context, first chan<- struct{}) {
 			return
 		}
 	}
+}
+
+// warnOfEviction says so if Redis may throw away what it was told when its memory
+// is full: claims are not a cache. A user who may not ask is not told.
+func (b *Broker) warnOfEviction(ctx context.Context) {
+	var info string
+	err := b.call(ctx, "info", func(ctx context.Context) (err error) {
+		info, err = b.client.Info(ctx, "memory").Result()
+		return err
+	})
+	if err != nil || strings.Contains(info, "maxmemory:0\r\n") || strings.Contains(info, "maxmemory_policy:noeviction\r\n") {
+		return
+	}
+	b.log.Warn("Redis may evict claims and routes when its memory is full; set maxmemory-policy to noeviction")
 }
 
 // differ tells whether a mark that was known is another now.
