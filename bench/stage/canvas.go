@@ -16,18 +16,28 @@ import (
 // extension: 65,535 words of four bytes, less a PutImage's header.
 const maxRequest = 4*65_535 - 24
 
-// canvas is a window with a copy of it in the X server. What is put is drawn
-// on the copy first and shown in one request, so that nobody sees half a
-// picture; what is moved is moved on both, so that the X server can tell that
-// it was moved.
+// canvas is a window with a copy of it in the X server. A frame is drawn on the
+// copy and then shown by a few small requests that follow one another at once,
+// so that hardly anybody sees half a frame: big ones take the X server
+// milliseconds. What is moved is moved on the window too, so that the X server
+// can tell that it was moved.
 type canvas struct {
 	conn   *xgb.Conn
 	size   image.Point
 	window xproto.Window
 	back   xproto.Pixmap
 	gc     xproto.Gcontext
-	bytes  []byte            // scratch of Put
-	put    []image.Rectangle // on the copy, not yet on the window
+	bytes  []byte // scratch of Put
+
+	// on the copy, not yet on the window
+	moved []move
+	put   []image.Rectangle
+}
+
+// move is a part of the window that was elsewhere.
+type move struct {
+	to   image.Rectangle
+	from image.Point
 }
 
 func openCanvas(conn *xgb.Conn) (*canvas, error) {
@@ -81,19 +91,29 @@ func (c *canvas) Put(at image.Point, block *picture.Picture) {
 
 // Move implements scene.Canvas.
 func (c *canvas) Move(r image.Rectangle, from image.Point) {
-	c.flush() // what was put before is moved too
-	for _, drawable := range []xproto.Drawable{xproto.Drawable(c.window), xproto.Drawable(c.back)} {
-		xproto.CopyArea(c.conn, drawable, drawable, c.gc, int16(from.X), int16(from.Y),
-			int16(r.Min.X), int16(r.Min.Y), uint16(r.Dx()), uint16(r.Dy()))
+	c.copy(xproto.Drawable(c.back), r, from)
+	if len(c.put) > 0 {
+		// What was put in this frame is not on the window yet: it cannot be
+		// moved there.
+		c.put = append(c.put, r)
+		return
 	}
+	c.moved = append(c.moved, move{r, from})
 }
 
-// flush shows what was put.
+// flush shows the frame.
 func (c *canvas) flush() {
+	for _, m := range c.moved {
+		c.copy(xproto.Drawable(c.window), m.to, m.from)
+	}
 	for _, r := range c.put {
 		c.expose(r)
 	}
-	c.put = c.put[:0]
+	c.moved, c.put = c.moved[:0], c.put[:0]
+}
+
+func (c *canvas) copy(on xproto.Drawable, r image.Rectangle, from image.Point) {
+	xproto.CopyArea(c.conn, on, on, c.gc, int16(from.X), int16(from.Y), int16(r.Min.X), int16(r.Min.Y), uint16(r.Dx()), uint16(r.Dy()))
 }
 
 // expose shows a part of the copy.

@@ -59,8 +59,8 @@ picture.
 // FanoutColumns are a fan-out's figures.
 func FanoutColumns() []report.Column {
 	return []report.Column{
-		{Key: "age50", Title: "frame age p50 ms", Digits: 1}, {Key: "age99", Title: "p99 ms", Digits: 1},
-		{Key: "gap50", Title: "between updates p50 ms", Digits: 1}, {Key: "gap99", Title: "p99 ms", Digits: 1},
+		{Key: "age50", Title: "frame age p50 ms", Digits: 1}, {Key: "age99", Title: "age p99 ms", Digits: 1},
+		{Key: "gap50", Title: "between updates p50 ms", Digits: 1}, {Key: "gap99", Title: "between p99 ms", Digits: 1},
 		{Key: "updates", Title: "updates/s a viewer", Digits: 1}, {Key: "fair", Title: "fairness", Digits: 3}, {Key: "bytes", Title: "RFB MB/s", Digits: 2},
 	}
 }

@@ -49,7 +49,7 @@ func (o throughputOptions) measure(ctx context.Context, r *run) error {
 	table := &report.Table{Title: "Throughput", Columns: []report.Column{
 		{Key: "bytes", Title: "RFB MB/s", Digits: 2}, {Key: "wire", Title: "network MB/s", Digits: 2}, {Key: "updates", Title: "updates/s", Digits: 1},
 		{Key: "pixels", Title: "Mpixel/s", Digits: 1}, {Key: "frames", Title: "frames/s", Digits: 1}, {Key: "shown", Title: "of those drawn %", Digits: 0},
-		{Key: "age50", Title: "frame age p50 ms", Digits: 1}, {Key: "age99", Title: "p99 ms", Digits: 1},
+		{Key: "age50", Title: "frame age p50 ms", Digits: 1}, {Key: "age99", Title: "age p99 ms", Digits: 1},
 	}}
 	r.report.Tables = append(r.report.Tables, table)
 	r.report.Parameters = append(r.report.Parameters, report.Fact{Name: "Scene", Value: o.scene},
