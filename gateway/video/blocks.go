@@ -56,6 +56,12 @@ func (b *blocks) coded(active []byte, quantizer, finest int) {
 	}
 }
 
+// settle takes every block for as good as it gets.
+func (b *blocks) settle() {
+	clear(b.coarse)
+	b.soft = 0
+}
+
 // portion chooses at most so many soft blocks that have not changed since a time,
 // going round the picture, and returns their map and number.
 func (b *blocks) portion(most int, since time.Duration) (active []byte, count int) {

@@ -20,6 +20,9 @@ const (
 	// gapLimit is how much of a pause counts as line left unused. After a longer one
 	// the first frame is no larger than that: it comes fast, and is sharpened then.
 	gapLimit = 100 * time.Millisecond
+	// maxTries ends the sharpening of a codec that does not get finer, at 30 frames a
+	// second after two.
+	maxTries = 60
 	// minPortion of blocks: a portion is worth its frame.
 	minPortion = 32
 )
@@ -44,6 +47,7 @@ type Encoder struct {
 	lastKey     time.Time
 	keyWanted   bool
 	lineFree    time.Time // when the line has taken what was coded so far
+	tries       int       // frames of sharpening since the last damage, without an active map
 	blockBits   float64   // what sharpening a block costs, by the last portions
 }
 
@@ -155,22 +159,31 @@ func (e *Encoder) take(p *picture.Picture, damage []image.Rectangle, now time.Du
 	e.blocks.runs(marks, e.size, func(r image.Rectangle) { e.convert.convert(e.planes, p, r) })
 }
 
-// sharpen codes a portion of what is at rest at its best, when it is time.
+// sharpen codes a portion of what is at rest at its best, when it is time. A codec
+// that cannot code portions gets as many bits as a portion has, and the whole
+// picture becomes better from frame to frame.
 func (e *Encoder) sharpen(now time.Time) (Frame, error) {
-	if next := e.next(now); next.IsZero() || now.Before(next) || e.blocks.soft == 0 {
+	next := e.next()
+	if e.blocks.soft == 0 || now.Before(next) {
 		return Frame{Soft: e.blocks.soft, Next: next}, nil
+	}
+	f := e.engine.features()
+	if !f.activeMap {
+		if e.tries++; e.tries == maxTries {
+			e.blocks.settle()
+		}
+		return e.code(now, job{rest: true, finest: f.finest, coarsest: worstQuantizer}, len(e.blocks.dirty))
 	}
 	most := max(minPortion, int(portionTime.Seconds()*float64(e.settings.Bitrate)/e.blockBits))
 	active, count := e.blocks.portion(most, now.Sub(e.start)-restAfter)
-	if count == 0 { // it is time for a key frame, which Encode has looked after
-		return Frame{Soft: e.blocks.soft, Next: e.next(now)}, nil
+	if count == 0 { // only a key frame was due, and it has been
+		return Frame{Soft: e.blocks.soft, Next: e.next()}, nil
 	}
-	finest := e.engine.features().finest
-	return e.code(now, job{active: active, finest: finest, coarsest: finest}, count)
+	return e.code(now, job{rest: true, active: active, finest: f.finest, coarsest: f.finest}, count)
 }
 
 // next is when there is something to do without damage.
-func (e *Encoder) next(now time.Time) time.Time {
+func (e *Encoder) next() time.Time {
 	var next time.Time
 	if e.blocks.soft > 0 {
 		next = e.start.Add(e.blocks.oldest() + restAfter)
@@ -197,14 +210,13 @@ func (e *Encoder) paced() time.Time {
 
 // code has the engine make a frame and draws the conclusions.
 func (e *Encoder) code(now time.Time, j job, count int) (Frame, error) {
-	rest := j.coarsest != worstQuantizer
 	span := int64(clockRate / e.settings.FrameRate)
 	gap := min(now.Sub(e.last), gapLimit)
 	e.ticks += max(int64(gap.Seconds()*clockRate), 1)
 	j.image, j.at, j.span, j.bitrate = e.planes, e.ticks, span, e.settings.Bitrate
 	f := e.engine.features()
-	if !rest {
-		j.finest = f.finest
+	if !j.rest {
+		j.finest, e.tries = f.finest, 0
 	}
 	done, err := e.engine.encode(j)
 	if err != nil {
@@ -212,7 +224,7 @@ func (e *Encoder) code(now time.Time, j job, count int) (Frame, error) {
 		return Frame{}, fmt.Errorf("encoding a picture of %v: %w", e.size, err)
 	}
 	e.last = now
-	frame := Frame{Data: done.data, Key: done.key, Rest: rest, Quantizer: done.quantizer, Blocks: count}
+	frame := Frame{Data: done.data, Key: done.key, Rest: j.rest, Quantizer: done.quantizer, Blocks: count}
 	if len(done.data) == 0 { // the engine left the frame out: all of it still waits
 		frame.Soft, frame.Next = e.blocks.soft, now.Add(time.Second/time.Duration(e.settings.FrameRate))
 		return frame, nil
@@ -224,9 +236,9 @@ func (e *Encoder) code(now time.Time, j job, count int) (Frame, error) {
 	if done.key {
 		e.lastKey, e.keyWanted = now, false
 	}
-	e.account(now, len(done.data)*8, count, rest)
+	e.account(now, len(done.data)*8, count, j.rest)
 	frame.Soft = e.blocks.soft
-	frame.Next = e.next(now)
+	frame.Next = e.next()
 	return frame, nil
 }
 

@@ -26,7 +26,9 @@ type engine interface {
 
 // features differ between engines.
 type features struct {
-	// activeMap: blocks that did not change can be left out of a frame.
+	// activeMap: blocks that did not change can be left out of a frame. Without one
+	// every frame is of the whole picture, and the codec finds out what did not
+	// change.
 	activeMap bool
 	// finest is the quantizer at which a picture at rest is as good as lossless.
 	finest int
@@ -38,6 +40,7 @@ type features struct {
 type job struct {
 	image *planes
 	key   bool
+	rest  bool // it only sharpens
 	// active has a byte for each block, row by row: zero where nothing changed.
 	// nil: everything may have changed. An engine without an active map ignores it.
 	active []byte
@@ -60,6 +63,8 @@ func openEngine(s Settings, size image.Point) (engine, error) {
 	switch s.Codec {
 	case VP8, VP9:
 		return openVPX(s, size)
+	case AV1:
+		return openAOM(s, size)
 	}
 	return nil, fmt.Errorf("there is no codec %q, only %v", s.Codec, Codecs())
 }

@@ -48,19 +48,6 @@ type vpxConfig struct {
 // vpxConfigSize is sizeof(vpx_codec_enc_cfg_t).
 const vpxConfigSize = 504
 
-// vpxContext is vpx_codec_ctx_t.
-type vpxContext struct {
-	name      uintptr
-	iface     uintptr
-	err       int32
-	_         int32
-	errDetail uintptr
-	initFlags int64
-	config    uintptr
-	private   uintptr
-	_         [64]byte
-}
-
 // vpxImage is vpx_image_t.
 type vpxImage struct {
 	format                    int32
@@ -82,44 +69,15 @@ type vpxImage struct {
 	_                         [64]byte
 }
 
-// vpxActiveMap is vpx_active_map_t.
-type vpxActiveMap struct {
-	blocks        *byte
-	rows, columns uint32
-}
-
-// vpxPacket is vpx_codec_cx_pkt_t of the kind of a frame.
-type vpxPacket struct {
-	kind  int32
-	_     int32
-	data  *byte
-	size  uintptr
-	pts   int64
-	_     uintptr // duration
-	flags uint32
-}
-
-// Of vpx_codec.h, vpx_encoder.h, vpx_image.h and vp8cx.h.
+// Of vpx_image.h and vp8cx.h. libaom has the same formats.
 const (
-	vpxOK          = 0
-	vpxABIMismatch = 3
+	apiFormatI420 = 0x102
+	apiFormatI444 = 0x106
+	vpxBT601      = 1
 
-	vpxFrameKey     = 1
-	vpxPacketFrame  = 0
-	vpxForceKey     = 1
-	vpxRealtime     = 1 // the deadline
-	vpxRateConstant = 1 // VPX_CBR
-
-	vpxFormatI420 = 0x102
-	vpxFormatI444 = 0x106
-
-	vp8SetActiveMap         = 9
-	vp8SetSpeed             = 13
 	vp8SetNoiseSensitivity  = 15
 	vp8SetStaticThreshold   = 17
 	vp8SetTokenPartitions   = 18
-	vp8GetLastQuantizer64   = 20
-	vp8SetMaxIntraPercent   = 26
 	vp8SetScreenContentMode = 31
 	vp9SetTileColumns       = 33
 	vp9SetFrameParallel     = 35
