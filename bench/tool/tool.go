@@ -26,6 +26,7 @@ type settings struct {
 	self  []string // the program and the arguments that lead to `bench`
 	build string
 
+	reports     bool // the command measures, and does so in rounds
 	rounds      int
 	network     string
 	apiKeyFile  string
@@ -77,6 +78,11 @@ func (s *settings) measures(command *cobra.Command, rounds int) *cobra.Command {
 	flags.StringVar(&s.html, "html", "", "write a page with plots to this `file`")
 	flags.IntSliceVar(&s.pids, "pid", nil, "processes whose CPU and memory is told, with all below them (those of targets started here are)")
 	s.connects(command)
+	connect := command.PreRunE
+	command.PreRunE = func(command *cobra.Command, args []string) error {
+		s.reports = true
+		return connect(command, args)
+	}
 	return command
 }
 
@@ -100,7 +106,7 @@ func (s *settings) connects(command *cobra.Command) {
 
 func (s *settings) check() error {
 	var mistakes []error
-	if s.rounds < 0 {
+	if s.rounds < 1 && s.reports {
 		mistakes = append(mistakes, fmt.Errorf("--rounds is %d, want at least 1", s.rounds))
 	}
 	if _, err := s.viewer(); err != nil {
