@@ -69,6 +69,9 @@ func StartXvnc(t testing.TB, width, height int) *Xvnc {
 	return &Xvnc{process: cmd.Process, socket: socket, x: dialX11(t, strings.TrimSpace(number))}
 }
 
+// Socket is the Unix socket on which it speaks RFB.
+func (x *Xvnc) Socket() string { return x.socket }
+
 // Show puts a picture on the screen, and returns when Xvnc has it.
 func (x *Xvnc) Show(t testing.TB, p *picture.Picture) {
 	t.Helper()
