@@ -1,6 +1,9 @@
 package hub
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 const (
 	// firstWindow is what a viewer is sent before anything is known of its way,
@@ -62,10 +65,8 @@ func (f *flow) sent(one flight) {
 // echo takes an answer, and returns the updates that have arrived with it. The
 // slice is valid until the next sent.
 func (f *flow) echo(sequence uint64, now time.Time) (landed []flight) {
-	n := 0
-	for n < len(f.flights) && f.flights[n].sequence <= sequence {
-		n++
-	}
+	// Chunks that several viewers get are not sent in the order of their numbers.
+	n := 1 + slices.IndexFunc(f.flights, func(one flight) bool { return one.sequence == sequence })
 	if n == 0 {
 		return nil
 	}

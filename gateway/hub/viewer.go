@@ -64,6 +64,7 @@ type viewer struct {
 	says       []byte // messages that answer its own, in their order
 	busy       bool   // the writer has a batch
 	leaving    bool   // is to be handed back
+	gone       bool   // has left; its writer takes nothing more
 	flow       flow
 	pace       pace
 	skipped    int64 // frames that it did not get as they came
@@ -168,6 +169,7 @@ func (h *Hub) join(v *viewer, encodings []rfb.Encoding) error {
 
 // leave lets it out.
 func (h *Hub) leave(v *viewer) {
+	v.gone = true
 	h.viewers = slices.DeleteFunc(h.viewers, func(other *viewer) bool { return other == v })
 	if h.desktop.asker == v {
 		h.desktop.asker = nil
@@ -223,7 +225,7 @@ func (v *viewer) asked() bool { return v.class != nil && (v.continuous.Enable ||
 func (v *viewer) inStep() bool { return len(v.dirty) == 0 && v.owed&oweSize == 0 }
 
 // open tells whether the viewer can take an update now.
-func (v *viewer) open() bool { return !v.busy && !v.leaving && v.flow.open() }
+func (v *viewer) open() bool { return !v.busy && !v.leaving && !v.gone && v.flow.open() }
 
 // reason is why it did not get a frame as it came.
 func (v *viewer) reason() string {
@@ -251,7 +253,7 @@ func (v *viewer) say(message []byte) {
 
 // flush sends what waits besides pixels.
 func (v *viewer) flush() {
-	if v.busy || v.left.Load() {
+	if v.busy || v.gone || v.left.Load() {
 		return
 	}
 	says := v.pay(v.says)

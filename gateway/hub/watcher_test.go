@@ -39,14 +39,25 @@ func eventually(t *testing.T, what string, done func() bool) {
 	}
 }
 
-// run runs a hub for a connection until the test ends.
-func run(t *testing.T, conn net.Conn, options hub.Options) (h *hub.Hub, ended <-chan error) {
+// connect returns a connection to the desktop that has just sent Init.
+func connect(t *testing.T, x *picturetest.Xvnc) (net.Conn, rfb.ServerInit) {
 	t.Helper()
+	conn, err := net.Dial("unix", x.Socket())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
 	session, err := rfb.ClientHandshake(conn, rfb.ClientConfig{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h = hub.New(hub.Upstream{Conn: conn, Init: session.Init}, options)
+	return conn, session.Init
+}
+
+// serve runs a hub until the test ends.
+func serve(t *testing.T, up hub.Upstream, options hub.Options) (h *hub.Hub, ended <-chan error) {
+	t.Helper()
+	h = hub.New(up, options)
 	ctx, cancel := context.WithCancel(context.Background())
 	over := make(chan error, 1)
 	stopped := make(chan struct{})
@@ -62,11 +73,8 @@ func run(t *testing.T, conn net.Conn, options hub.Options) (h *hub.Hub, ended <-
 func desktop(t *testing.T, width, height int) (*picturetest.Xvnc, *hub.Hub) {
 	t.Helper()
 	x := picturetest.StartXvnc(t, width, height)
-	conn, err := net.Dial("unix", x.Socket())
-	if err != nil {
-		t.Fatal(err)
-	}
-	h, _ := run(t, conn, hub.Options{})
+	conn, init := connect(t, x)
+	h, _ := serve(t, hub.Upstream{Conn: conn, Init: init}, hub.Options{})
 	select {
 	case <-h.Ready():
 	case <-time.After(patience):
@@ -74,6 +82,17 @@ func desktop(t *testing.T, width, height int) (*picturetest.Xvnc, *hub.Hub) {
 	}
 	return x, h
 }
+
+// deaf observes nothing.
+type deaf struct{}
+
+func (deaf) Moved(relay.Direction, int)       {}
+func (deaf) Updated(int, int)                 {}
+func (deaf) Withheld(string, relay.Direction) {}
+func (deaf) Input()                           {}
+func (deaf) Slow(bool)                        {}
+func (deaf) FrameAge(time.Duration)           {}
+func (deaf) ClickToPixel(time.Duration)       {}
 
 // nobody measures nothing.
 type nobody struct{}
@@ -85,7 +104,7 @@ func (nobody) WriteStalled(time.Duration) {}
 // sockets returns both ends of a viewer's WebSocket.
 func sockets(t *testing.T) (*websocket.Conn, *relay.Socket) {
 	t.Helper()
-	timing := relay.Timing{Linger: 100 * time.Millisecond}.WithDefaults()
+	timing := relay.Timing{Linger: 100 * time.Millisecond, WriteStall: time.Hour}.WithDefaults()
 	accepted := make(chan *relay.Socket, 1)
 	upgrader := websocket.Upgrader{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -112,10 +131,11 @@ type watcher struct {
 	t        *testing.T
 	conn     *websocket.Conn
 	socket   *relay.Socket
-	served   chan error // what Serve returned
-	state    relay.State
-	requests bool // asks for each update
-	mute     bool // does not answer fences
+	serving  sync.WaitGroup
+	served   chan error  // what Serve returned
+	state    relay.State // owned by whoever heard from served
+	requests bool        // asks for each update
+	mute     bool        // does not answer fences
 
 	writing sync.Mutex
 
@@ -140,24 +160,30 @@ func watch(t *testing.T, h *hub.Hub, seat hub.Seat, setup func(w *watcher), enco
 	w.conn, w.socket = sockets(t)
 	init := h.Init()
 	w.picture = picture.New(int(init.Width), int(init.Height))
-	var both sync.WaitGroup
-	both.Go(func() {
-		state, err := h.Serve(w.socket, seat, relay.State{})
-		w.state = state
-		w.served <- err
-	})
-	both.Go(func() { w.read(init) })
+	var reading sync.WaitGroup
+	reading.Go(func() { w.read(init) })
 	t.Cleanup(func() {
 		w.resume()
 		w.conn.Close()
-		both.Wait()
+		reading.Wait()
+		w.serving.Wait()
 	})
+	w.serve(h, seat, relay.State{})
 	if len(encodings) > 0 {
 		b := rfb.AppendSetPixelFormat(nil, w.format)
 		w.send(rfb.AppendSetEncodings(b, encodings...))
 		w.send(w.request(false))
 	}
 	return w
+}
+
+// serve has a hub serve the viewer from a state on.
+func (w *watcher) serve(h *hub.Hub, seat hub.Seat, state relay.State) {
+	w.serving.Go(func() {
+		state, err := h.Serve(w.socket, seat, state)
+		w.state = state
+		w.served <- err
+	})
 }
 
 func (w *watcher) request(incremental bool) []byte {
@@ -290,10 +316,37 @@ func (w *watcher) shows(p *picture.Picture) {
 			w.t.Fatalf("viewer stopped: %v, served %v", w.err, w.ended())
 		}
 		if w.format != rfb.RGB888() {
-			return near(w.picture, p, 12)
+			return near(w.picture, p, 12) // of 5 bits, cut off
 		}
 		return w.picture.Width == p.Width && w.picture.Height == p.Height && w.picture.Equal(p, p.Bounds())
 	})
+}
+
+// showsNearly waits until it shows p but for a little.
+func (w *watcher) showsNearly(p *picture.Picture) {
+	w.t.Helper()
+	eventually(w.t, "a viewer nearly shows the picture", func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return near(w.picture, p, 24)
+	})
+}
+
+// follows waits until the viewer has had so many updates.
+func (w *watcher) follows(updates int) {
+	w.t.Helper()
+	eventually(w.t, "a viewer gets updates", func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.updates >= updates
+	})
+}
+
+// shown is what the viewer shows now.
+func (w *watcher) shown() *picture.Picture {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.picture.Clone()
 }
 
 func (w *watcher) ended() error {
