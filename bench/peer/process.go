@@ -115,12 +115,12 @@ func (p *Process) Tell(line string) error {
 	return nil
 }
 
-// answers waits until something accepts connections at the address.
-func (p *Process) answers(ctx context.Context, place Place, address string) error {
+// Answers waits until something accepts connections at the address.
+func (p *Process) Answers(ctx context.Context, place Place, network, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for {
-		conn, err := place.Dial(ctx, "tcp", address)
+		conn, err := place.Dial(ctx, network, address)
 		if err == nil {
 			return conn.Close()
 		}

@@ -170,7 +170,7 @@ func launchListening(ctx context.Context, place Place, command *exec.Cmd, addres
 	if err != nil {
 		return nil, err
 	}
-	if err := process.answers(ctx, place, address); err != nil {
+	if err := process.Answers(ctx, place, "tcp", address); err != nil {
 		process.Stop()
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +18,13 @@ import (
 
 // DefaultGeometry is a private Xvnc's screen: that of a StreamSpace session.
 const DefaultGeometry = "1280x720"
+
+// A private Xvnc's display is one of many numbers beyond those that people and
+// display managers use.
+const (
+	lowestDisplay = 1000
+	displays      = 30_000
+)
 
 // Xvnc is a private X server with a stage in it.
 type Xvnc struct {
@@ -49,26 +57,20 @@ func StartXvnc(ctx context.Context, place peer.Place, geometry string, scene fun
 	return x, nil
 }
 
+// tries is how many displays are tried: a number may be taken, and so may a
+// port between its choice and its use.
+const tries = 10
+
 func (x *Xvnc) start(ctx context.Context, place peer.Place, program, geometry string, scene func(string) []string) error {
-	address, err := peer.FreePort(place)
+	var err error
+	for range tries {
+		if err = x.serve(ctx, place, program, geometry); err == nil || ctx.Err() != nil {
+			break
+		}
+	}
 	if err != nil {
 		return err
 	}
-	host, port, _ := strings.Cut(address, ":")
-	socket := filepath.Join(x.folder, "rfb.sock")
-	// As a StreamSpace desktop's Xvnc is started, and on TCP besides.
-	command := exec.Command(program, "-displayfd", "1", "-geometry", geometry, "-depth", "24",
-		"-rfbunixpath", socket, "-rfbunixmode", "0600", "-interface", host, "-rfbport", port,
-		"-SecurityTypes", "None", "-AlwaysShared", "-AcceptSetDesktopSize", "-FrameRate", "60", "-SendPrimary=0",
-		"-nolisten", "tcp", "-noreset", "-desktop", "bench", "-Log", "*:stderr:0")
-	if x.server, err = peer.Launch(place, command); err != nil {
-		return err
-	}
-	number, err := x.server.Line()
-	if err != nil {
-		return fmt.Errorf("starting Xvnc: %w", err)
-	}
-	x.Display, x.TCP, x.Unix = ":"+number, "tcp:"+address, "unix:"+socket
 	argv := scene(x.Display)
 	if x.stage, err = peer.Launch(place, exec.CommandContext(ctx, argv[0], argv[1:]...)); err != nil {
 		return err
@@ -76,6 +78,35 @@ func (x *Xvnc) start(ctx context.Context, place peer.Place, program, geometry st
 	if _, err := peer.Ready(x.stage); err != nil {
 		return fmt.Errorf("starting the scenes: %w", err)
 	}
+	return nil
+}
+
+// serve starts the server on some display.
+func (x *Xvnc) serve(ctx context.Context, place peer.Place, program, geometry string) error {
+	address, err := peer.FreePort(place)
+	if err != nil {
+		return err
+	}
+	host, port, _ := strings.Cut(address, ":")
+	socket := filepath.Join(x.folder, "rfb.sock")
+	// With -displayfd Xvnc would choose the number itself, but it then takes no
+	// lock: a server that starts at the same time, or in another network
+	// namespace, takes the same number and the other's clients.
+	display := fmt.Sprintf(":%d", lowestDisplay+rand.IntN(displays))
+	// As a StreamSpace desktop's Xvnc is started, and on TCP besides.
+	command := exec.Command(program, display, "-geometry", geometry, "-depth", "24",
+		"-rfbunixpath", socket, "-rfbunixmode", "0600", "-interface", host, "-rfbport", port,
+		"-SecurityTypes", "None", "-AlwaysShared", "-AcceptSetDesktopSize", "-FrameRate", "60", "-SendPrimary=0",
+		"-nolisten", "tcp", "-noreset", "-desktop", "bench", "-Log", "*:stderr:0")
+	server, err := peer.Launch(place, command)
+	if err != nil {
+		return err
+	}
+	if err := server.Answers(ctx, place, "unix", socket); err != nil {
+		server.Stop()
+		return fmt.Errorf("starting Xvnc: %w", err)
+	}
+	x.server, x.Display, x.TCP, x.Unix = server, display, "tcp:"+address, "unix:"+socket
 	return nil
 }
 
@@ -143,7 +174,7 @@ var ErrNoScene = errors.New("no marker is on the screen: run `streamspace bench 
 // desktop must draw.
 const sceneTimeout = 30 * time.Second
 
-// lines is for reading a secret from a file: its first line.
+// firstLine is what a file with a secret holds.
 func firstLine(path string) (string, error) {
 	file, err := os.Open(path)
 	if err != nil {
