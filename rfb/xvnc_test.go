@@ -1,19 +1,17 @@
 package rfb_test
 
 import (
-	"bufio"
 	"flag"
 	"io"
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/streamspace/streamspace/rfb"
+	"github.com/streamspace/streamspace/rfb/rfbtest"
 )
 
 // record makes the files in testdata again, from the programs of this machine:
@@ -51,28 +49,8 @@ type xvnc struct {
 
 func startXvnc(t testing.TB, args ...string) *xvnc {
 	t.Helper()
-	program := need(t, "Xvnc", "tigervnc-standalone-server")
-	socket := filepath.Join(t.TempDir(), "rfb.sock")
-	read, write, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer read.Close()
-	args = append([]string{"-displayfd", "3", "-rfbunixpath", socket, "-rfbport", "-1", "-nolisten", "tcp", "-depth", "24",
-		"-AlwaysShared", "-SendPrimary=0", "-FrameRate", "60", "-BlacklistThreshold", "1000000"}, args...)
-	cmd := exec.Command(program, args...)
-	cmd.ExtraFiles = []*os.File{write}
-	cmd.Stderr = logWriter{t}
-	begin(t, cmd)
-	write.Close()
-	if err := read.SetReadDeadline(time.Now().Add(patience)); err != nil {
-		t.Fatal(err)
-	}
-	number, err := bufio.NewReader(read).ReadString('\n')
-	if err != nil {
-		t.Fatalf("Xvnc does not say its display: %v", err)
-	}
-	return &xvnc{display: ":" + strings.TrimSpace(number), socket: socket}
+	x := rfbtest.StartXvnc(t, args...)
+	return &xvnc{display: x.Display, socket: x.Socket}
 }
 
 // begin starts the program in a process group of its own and ends the group
@@ -87,16 +65,6 @@ func begin(t testing.TB, cmd *exec.Cmd) {
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		cmd.Wait()
 	})
-}
-
-// logWriter keeps a program's complaints with the test's output.
-type logWriter struct{ t testing.TB }
-
-func (w logWriter) Write(b []byte) (int, error) {
-	if testing.Verbose() {
-		os.Stderr.Write(b)
-	}
-	return len(b), nil
 }
 
 // command is a program on the display, not started.

@@ -27,6 +27,7 @@ var rules = []rule{
 	{"rfb", nil, "a protocol library that strangers can use: it knows nothing of us"},
 	{"rfb/picture", []string{"rfb"}, "pixels out of rectangles: it knows nothing of connections"},
 	{"rfb/tight", []string{"rfb"}, "rectangles out of pixels: it knows nothing of who gets them"},
+	{"rfb/rfbtest", nil, "starts servers and speaks nothing with them"},
 	{"gateway", []string{".", "rfb", "broker"}, "the edge moves frames and never learns why a desktop runs"},
 	{"gateway/ticket", []string{"."}, "checked without asking anyone"},
 	{"gateway/relay", []string{".", "rfb"}, "bytes between two sockets; policy comes in as plain values"},

@@ -1,21 +1,18 @@
 package picturetest
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/streamspace/streamspace/rfb"
 	"github.com/streamspace/streamspace/rfb/picture"
+	"github.com/streamspace/streamspace/rfb/rfbtest"
 )
 
 // patience is how long a test waits for another program, which on a loaded
@@ -24,53 +21,19 @@ const patience = 60 * time.Second
 
 // Xvnc is a TigerVNC server of a test's own, whose screen the test draws on.
 type Xvnc struct {
-	process *os.Process
-	socket  string // where it speaks RFB
-	x       *x11
+	server *rfbtest.Xvnc
+	x      *x11
 }
 
 // StartXvnc starts a desktop of the size, which ends with the test.
 func StartXvnc(t testing.TB, width, height int) *Xvnc {
 	t.Helper()
-	program, err := exec.LookPath("Xvnc")
-	if err != nil {
-		const format = "Xvnc is not installed: apt-get install tigervnc-standalone-server (or make deps-test)"
-		if os.Getenv("CI") == "true" {
-			t.Fatal(format)
-		}
-		t.Skip(format)
-	}
-	socket := filepath.Join(t.TempDir(), "rfb.sock")
-	read, write, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer read.Close()
-	cmd := exec.Command(program, "-displayfd", "3", "-rfbunixpath", socket, "-rfbport", "-1", "-nolisten", "tcp",
-		"-depth", "24", "-geometry", fmt.Sprintf("%dx%d", width, height), "-SecurityTypes", "None", "-AlwaysShared",
-		"-FrameRate", "60", "-BlacklistThreshold", "1000000", "-br")
-	cmd.ExtraFiles = []*os.File{write}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	write.Close()
-	if err := read.SetReadDeadline(time.Now().Add(patience)); err != nil {
-		t.Fatal(err)
-	}
-	number, err := bufio.NewReader(read).ReadString('\n')
-	if err != nil {
-		t.Fatalf("Xvnc does not say its display: %v", err)
-	}
-	return &Xvnc{process: cmd.Process, socket: socket, x: dialX11(t, strings.TrimSpace(number))}
+	server := rfbtest.StartXvnc(t, "-geometry", fmt.Sprintf("%dx%d", width, height), "-br")
+	return &Xvnc{server: server, x: dialX11(t, strings.TrimPrefix(server.Display, ":"))}
 }
 
 // Socket is the Unix socket on which it speaks RFB.
-func (x *Xvnc) Socket() string { return x.socket }
+func (x *Xvnc) Socket() string { return x.server.Socket }
 
 // Show puts a picture on the screen, and returns when Xvnc has it.
 func (x *Xvnc) Show(t testing.TB, p *picture.Picture) {
@@ -86,7 +49,7 @@ const tick = 10 * time.Millisecond
 // CPU is the processor time that Xvnc has used, in steps of 10 ms.
 func (x *Xvnc) CPU(t testing.TB) time.Duration {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", x.process.Pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", x.server.Process.Pid))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +79,7 @@ type Viewer struct {
 // Connect connects a viewer that asks for the encodings.
 func (x *Xvnc) Connect(t testing.TB, encodings ...rfb.Encoding) *Viewer {
 	t.Helper()
-	conn, err := net.Dial("unix", x.socket)
+	conn, err := net.Dial("unix", x.server.Socket)
 	if err != nil {
 		t.Fatal(err)
 	}
