@@ -3,12 +3,8 @@ package store
 import (
 	"context"
 	"errors"
-	"fmt"
-	"hash/fnv"
 	"log/slog"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 )
 
 const (
@@ -57,51 +53,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 // hold consumes while this process has the consumer to itself. It returns
 // false and no error when another process has it.
 func (c *Consumer) hold(ctx context.Context) (held bool, err error) {
-	pooled, err := c.Feed.store.pool.Acquire(ctx)
-	if err != nil {
-		return false, err
-	}
-	conn := pooled.Hijack() // the lock lasts as long as the connection
-	defer func() {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		conn.Close(closing)
-	}()
-	if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", c.key()).Scan(&held); err != nil || !held {
-		return false, err
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	guarded := make(chan struct{})
-	go func() {
-		defer close(guarded)
-		cancel(guard(ctx, conn))
-	}()
-	err = c.consume(ctx)
-	cancel(nil)
-	<-guarded
-	if cause := context.Cause(ctx); errors.Is(err, context.Canceled) && !errors.Is(cause, context.Canceled) {
-		err = cause
-	}
-	return true, err
-}
-
-// key names the advisory lock.
-func (c *Consumer) key() int64 {
-	hash := fnv.New64a()
-	hash.Write([]byte("streamspace consumer " + c.Name))
-	return int64(hash.Sum64())
-}
-
-// guard returns when the connection that holds the lock is lost.
-func guard(ctx context.Context, conn *pgx.Conn) error {
-	for {
-		if err := awaitNotification(ctx, conn, consumerPoll); err != nil {
-			return fmt.Errorf("the consumer's connection: %w", err)
-		}
-		if err := within(ctx, conn.Ping); err != nil {
-			return fmt.Errorf("the consumer's connection: %w", err)
-		}
-	}
+	return c.Feed.store.alone(ctx, "consumer "+c.Name, c.consume)
 }
 
 func (c *Consumer) consume(ctx context.Context) error {
