@@ -68,6 +68,18 @@ func (r *Reconciler) input(ctx context.Context, s *session) (in Input, remind ti
 		return Input{}, time.Time{}, err
 	}
 	in.Wanted, remind, err = r.wanted(ctx, s, heard, now)
+	switch {
+	case heard.forgot.IsZero():
+	case now.Before(heard.forgot):
+		remind = earliest(remind, heard.forgot)
+	default:
+		s.did.Routed = 0
+		r.mu.Lock()
+		if s.heard.forgot.Equal(heard.forgot) {
+			s.heard.forgot = time.Time{}
+		}
+		r.mu.Unlock()
+	}
 	in.Did = s.did
 	return in, remind, err
 }

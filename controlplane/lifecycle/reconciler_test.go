@@ -388,6 +388,16 @@ func TestLostRouteIsPublishedAgainWhenMissed(t *testing.T) {
 	w.routed(row)
 }
 
+func TestRoutesAreToldAgainToABrokerThatForgot(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, quick, nil)
+	row := w.runs("terminal", 0)
+	w.must(w.broker.Broker.Withdraw(t.Context(), row.ID, uint64(row.Epoch)))
+	w.broker.reset.Store(true)
+	w.must(w.broker.Touch(t.Context(), row.ID, w.clock.now())) // any event
+	w.routed(row)
+}
+
 func TestLookingAtAllFindsWhatNobodyTold(t *testing.T) {
 	t.Parallel()
 	timing := quick

@@ -37,6 +37,7 @@ type heard struct {
 	stale   bool           // the row was changed by somebody
 	touched time.Time
 	wanted  time.Time // when a viewer last asked for the desktop; zero: not since that was dealt with
+	forgot  time.Time // when to tell a broker that may have forgotten again; zero: it has not
 	repeat  bool      // what the runtime took may be told it again, in case it was lost
 }
 

@@ -73,7 +73,21 @@ func (r *Reconciler) followBroker(ctx context.Context, subscription broker.Subsc
 			r.tell(ctx, event.Session, func(h *heard) { h.wanted = r.now() })
 		case broker.EventTouch:
 			r.touch(ctx, event.Session, event.At)
+		case broker.EventReset:
+			r.forgotten(ctx)
 		}
+	}
+}
+
+// forgotten has every route told again that the broker may have lost, when those
+// who hold the desktops have had the time to claim them.
+func (r *Reconciler) forgotten(ctx context.Context) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	when := r.now().Add(broker.ResetGrace)
+	for _, s := range r.sessions {
+		s.heard.forgot = when
+		r.remind(ctx, s, when)
 	}
 }
 

@@ -326,7 +326,27 @@ func (s *faultyStore) ChangeSession(ctx context.Context, id streamspace.SessionI
 // faultyBroker is a real one, until it is taken away.
 type faultyBroker struct {
 	*memory.Broker
-	down atomic.Bool
+	down  atomic.Bool
+	reset atomic.Bool // the next event is that it may have forgotten
+}
+
+// Subscribe subscribes to a broker that can say that it may have forgotten.
+func (b *faultyBroker) Subscribe(ctx context.Context, buffer int) (broker.Subscription, error) {
+	subscription, err := b.Broker.Subscribe(ctx, buffer)
+	return forgetful{subscription, b}, err
+}
+
+type forgetful struct {
+	broker.Subscription
+	broker *faultyBroker
+}
+
+func (f forgetful) Next(ctx context.Context) (broker.Event, error) {
+	event, err := f.Subscription.Next(ctx)
+	if f.broker.reset.Swap(false) {
+		return broker.Event{Kind: broker.EventReset}, nil
+	}
+	return event, err
 }
 
 var errBroker = errors.New("broker is away")
