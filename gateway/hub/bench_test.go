@@ -155,7 +155,7 @@ func fanout(b *testing.B, name string, viewers int) {
 	hello = rfb.AppendEnableContinuousUpdates(hello, rfb.ContinuousUpdates{Enable: true, Width: width, Height: height})
 	for range viewers {
 		s := newSink(hello, got)
-		running.Go(func() { h.Serve(s, Seat{}, relay.State{}) })
+		running.Go(func() { h.Serve(s, Seat{}, relay.Greeted(h.Init())) })
 	}
 	for range viewers {
 		<-got

@@ -63,7 +63,7 @@ func FuzzViewer(f *testing.F) {
 	})
 	f.Fuzz(func(t *testing.T, sent []byte) {
 		seat := Seat{Policy: relay.Policy{Control: true, ClipboardIn: true, ClipboardOut: true}}
-		if _, err := h.Serve(&once{payload: sent, ended: make(chan struct{})}, seat, relay.State{}); err == nil {
+		if _, err := h.Serve(&once{payload: sent, ended: make(chan struct{})}, seat, relay.Greeted(h.Init())); err == nil {
 			t.Error("a viewer ended without a reason")
 		}
 	})

@@ -104,6 +104,7 @@ func TestWhoIsLateOrStalledCatchesUp(t *testing.T) {
 func TestDesktopOfAnotherSize(t *testing.T) {
 	t.Parallel()
 	_, h := desktop(t, 400, 300)
+	before := h.Init()
 	seat := hub.Seat{Policy: everything}
 	asks, other := watch(t, h, seat, nil, modern(6)...), watch(t, h, seat, nil, modern(6)...)
 	old := watch(t, h, seat, func(w *watcher) { w.requests = true }, rfb.EncodingTight, rfb.EncodingDesktopSize)
@@ -134,6 +135,11 @@ func TestDesktopOfAnotherSize(t *testing.T) {
 		t.Errorf("new viewers would be told %dx%d", init.Width, init.Height)
 	}
 	watch(t, h, seat, nil, modern(6)...).shows(white)
+	greetedBefore := func(w *watcher) { w.init = before }
+	watch(t, h, seat, greetedBefore, modern(6)...).shows(white)
+	if err := watch(t, h, seat, greetedBefore, rfb.EncodingTight).ended(); !errors.Is(err, relay.ErrViewerProtocol) {
+		t.Errorf("who cannot be told after its greeting ended with %v", err)
+	}
 	asks.send(rfb.AppendSetDesktopSize(nil, rfb.DesktopSize{Width: 640, Height: 500})) // no screen at all
 	asks.told(rfb.EncodingExtendedDesktopSize, answered(rfb.ResizeByThisClient, rfb.ResizeInvalidLayout))
 }

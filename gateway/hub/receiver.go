@@ -115,10 +115,10 @@ func (r *receiver) message(m rfb.ClientMessage) error {
 				r.seat.Observer.Withheld("encoding", relay.ToDesktop)
 			}
 		}
-		return r.post(func() error { v.setEncodings(kept); return nil })
+		return r.post(func() error { return v.setEncodings(kept) })
 	case rfb.ClientFramebufferUpdateRequest:
 		request, _ := m.UpdateRequest()
-		return r.post(func() error { v.request(request); return nil })
+		return r.post(func() error { return v.request(request) })
 	case rfb.ClientEnableContinuousUpdates:
 		area, _ := m.ContinuousUpdates()
 		return r.post(func() error { v.setContinuous(area); return nil })
@@ -175,10 +175,13 @@ func (v *viewer) setFormat(format rfb.PixelFormat) error {
 	return nil
 }
 
-func (v *viewer) setEncodings(list []rfb.Encoding) {
-	now := time.Now()
+func (v *viewer) setEncodings(list []rfb.Encoding) error {
+	now, init := time.Now(), v.hub.Init()
 	before := v.encodings
 	v.encodings = append(make([]rfb.Encoding, 0, len(list)), list...)
+	if err := v.canBeSized(init.Width, init.Height); err != nil {
+		return err
+	}
 	v.wish = wishOf(list)
 	v.flow.fences = v.has(rfb.EncodingFence)
 	for _, told := range []struct {
@@ -197,12 +200,15 @@ func (v *viewer) setEncodings(list []rfb.Encoding) {
 	}
 	v.hub.classify(v, now)
 	v.hub.serve(v, now, true)
+	return nil
 }
 
-func (v *viewer) request(r rfb.UpdateRequest) {
+func (v *viewer) request(r rfb.UpdateRequest) error {
 	now := time.Now()
-	if v.encodings == nil {
-		v.setEncodings(nil) // the protocol's default: Raw
+	if v.encodings == nil { // the protocol's default: Raw
+		if err := v.setEncodings(nil); err != nil {
+			return err
+		}
 	}
 	v.requested = true
 	if !r.Incremental {
@@ -213,6 +219,7 @@ func (v *viewer) request(r rfb.UpdateRequest) {
 		}
 	}
 	v.hub.serve(v, now, !r.Incremental)
+	return nil
 }
 
 func (v *viewer) setContinuous(area rfb.ContinuousUpdates) {

@@ -328,7 +328,7 @@ func TestHowAHubEnds(t *testing.T) {
 			if _, err := h.Thumbnail(t.Context(), 10, 10); err == nil && name != "" {
 				t.Error("there is a thumbnail of a hub that ended")
 			}
-			if _, err := h.Serve(w.socket, hub.Seat{}, relay.State{}); !errors.Is(err, c.want) {
+			if _, err := h.Serve(w.socket, hub.Seat{}, relay.Greeted(h.Init())); !errors.Is(err, c.want) {
 				t.Errorf("who comes later is told %v", err)
 			}
 		})

@@ -90,16 +90,12 @@ type Status struct {
 }
 
 // Serve serves a viewer from the caller's goroutine, which is its receiver, until
-// it ends, which closes nothing. state is where a relay left off, or zero for a
-// viewer that was just sent Init. It returns why, and with ErrHandedBack what the
-// next relay has to know.
+// it ends, which closes nothing. state is where a relay left off, or that of a
+// viewer that was greeted with what Init returned. It returns why, and with
+// ErrHandedBack what the next relay has to know.
 func (h *Hub) Serve(socket Socket, seat Seat, state relay.State) (relay.State, error) {
 	if seat.Observer == nil {
 		seat.Observer = silent{}
-	}
-	init := h.Init()
-	if state.Parser == nil {
-		state = relay.State{Parser: rfb.NewClientParser(rfb.ClientLimits{}), Format: init.Format, Width: init.Width, Height: init.Height}
 	}
 	v := &viewer{
 		hub: h, socket: socket, seat: seat, batches: make(chan batch, 1),

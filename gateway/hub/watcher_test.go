@@ -136,6 +136,7 @@ type watcher struct {
 	state    relay.State // owned by whoever heard from served
 	requests bool        // asks for each update
 	mute     bool        // does not answer fences
+	init     rfb.ServerInit
 
 	writing sync.Mutex
 
@@ -153,22 +154,21 @@ type watcher struct {
 // watch joins a viewer that asks for the encodings; without any it sends nothing.
 func watch(t *testing.T, h *hub.Hub, seat hub.Seat, setup func(w *watcher), encodings ...rfb.Encoding) *watcher {
 	t.Helper()
-	w := &watcher{t: t, served: make(chan error, 1), format: rfb.RGB888()}
+	w := &watcher{t: t, served: make(chan error, 1), format: rfb.RGB888(), init: h.Init()}
 	if setup != nil {
 		setup(w)
 	}
 	w.conn, w.socket = sockets(t)
-	init := h.Init()
-	w.picture = picture.New(int(init.Width), int(init.Height))
+	w.picture = picture.New(int(w.init.Width), int(w.init.Height))
 	var reading sync.WaitGroup
-	reading.Go(func() { w.read(init) })
+	reading.Go(w.read)
 	t.Cleanup(func() {
 		w.resume()
 		w.conn.Close()
 		reading.Wait()
 		w.serving.Wait()
 	})
-	w.serve(h, seat, relay.State{})
+	w.serve(h, seat, relay.Greeted(w.init))
 	if len(encodings) > 0 {
 		b := rfb.AppendSetPixelFormat(nil, w.format)
 		w.send(rfb.AppendSetEncodings(b, encodings...))
@@ -223,8 +223,8 @@ func (m *messages) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (w *watcher) read(init rfb.ServerInit) {
-	reader := rfb.NewServerReader(&messages{w: w}, init, 0)
+func (w *watcher) read() {
+	reader := rfb.NewServerReader(&messages{w: w}, w.init, 0)
 	reader.Walker().SetPixelFormat(w.format)
 	decoder := picture.NewDecoder()
 	for {

@@ -29,6 +29,11 @@ type State struct {
 	Stateful bool
 }
 
+// Greeted is the state of a viewer that was sent init and no more.
+func Greeted(init rfb.ServerInit) State {
+	return State{Parser: rfb.NewClientParser(rfb.ClientLimits{}), Format: init.Format, Width: init.Width, Height: init.Height}
+}
+
 // Has tells whether the viewer asked for the encoding.
 func (s *State) Has(e rfb.Encoding) bool { return slices.Contains(s.Encodings, e) }
 
@@ -60,8 +65,7 @@ func (r *relay) yielded() State {
 // start takes the viewer over from whoever served it, if somebody did.
 func (in *input) start(init rfb.ServerInit, options Options, now time.Time) error {
 	if options.Resume == nil {
-		in.state.Parser = rfb.NewClientParser(rfb.ClientLimits{})
-		in.state.Format = init.Format
+		in.state = Greeted(init)
 		in.parser = in.state.Parser
 		return nil
 	}
