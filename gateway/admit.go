@@ -32,7 +32,6 @@ const (
 
 func newUpgrader() websocket.Upgrader {
 	return websocket.Upgrader{
-		Subprotocols: []string{"binary"}, // what noVNC before 1.3 asks for; none is fine too
 		// The connection leaves gorilla right after the upgrade: its buffers are
 		// as small as it allows, and garbage a moment later.
 		ReadBufferSize: 256, WriteBufferSize: 256,
@@ -58,7 +57,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.refuse(w, r, requestID, err)
 		return
 	}
-	conn, err := g.upgrader.Upgrade(w, r, nil)
+	protocol := subprotocol(r)
+	conn, err := g.upgrader.Upgrade(w, r, http.Header{"Sec-Websocket-Protocol": protocol})
 	if err != nil { // answered by the upgrader
 		s.log().Info("upgrade failed", "error", err)
 		g.metrics.refused.WithLabelValues(string(streamspace.CodeInvalid)).Inc()
@@ -66,7 +66,24 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	g.tuner.tune(conn.NetConn())
-	g.start(s, conn.NetConn())
+	g.start(s, conn.NetConn(), slices.Contains(protocol, protocolRoom))
+}
+
+const (
+	protocolRoom   = "streamspace.v1" // RFB in binary messages, the room's in text messages
+	protocolBinary = "binary"         // RFB alone: what noVNC before 1.3 asks for; none is fine too
+)
+
+// subprotocol chooses of what the viewer offers, and is empty if it offers
+// nothing that is known.
+func subprotocol(r *http.Request) []string {
+	offered := websocket.Subprotocols(r)
+	for _, known := range []string{protocolRoom, protocolBinary} {
+		if slices.Contains(offered, known) {
+			return []string{known}
+		}
+	}
+	return nil
 }
 
 func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, requestID string, err error) {
@@ -191,9 +208,9 @@ func countDown[K comparable](counts map[K]int, key K) {
 }
 
 // start gives the admitted stream its goroutine.
-func (g *Gateway) start(s *stream, conn net.Conn) {
+func (g *Gateway) start(s *stream, conn net.Conn, speaks bool) {
 	g.metrics.admitted.Inc()
-	s.open(conn)
+	s.open(conn, speaks)
 	go func() { // counted in reserve
 		defer g.release(s)
 		s.run()

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,7 +15,8 @@ import (
 
 // desktop is one session that has viewers here. It holds the claim, follows the
 // route, and tells the broker who watches and that somebody does something. It
-// lives from the first viewer to the last.
+// lives from the first viewer to the last, or for as long as a picture of it is
+// made that somebody wishes for who only glances at it.
 //
 // What it has to do are its chores: they are done one after the other by a
 // goroutine of the desktop that is there while there are any.
@@ -26,6 +25,8 @@ type desktop struct {
 	session streamspace.SessionID // immutable
 	todo    atomic.Uint32         // chores that wait to be done
 	done    chan struct{}         // closed when the desktop has ended
+	company *company              // immutable
+	share   *share                // immutable
 
 	streams []*stream // guarded by gateway.mu
 	closing bool      // guarded by gateway.mu; takes no more streams
@@ -44,10 +45,12 @@ type desktop struct {
 
 // What a desktop can be told to do.
 const (
-	choreLook  uint32 = 1 << iota // the route or the viewers may have changed
-	choreTouch                    // somebody did something
-	choreKeep                     // prolong what runs out
-	choreBusy                     // none, but the mark that work runs, or never will again
+	choreLook   uint32 = 1 << iota // the route or the viewers may have changed
+	choreTouch                     // somebody did something
+	choreKeep                      // prolong what runs out
+	choreGlance                    // somebody would like a picture
+	choreReview                    // the share may have to change
+	choreBusy                      // none, but the mark that work runs, or never will again
 )
 
 const (
@@ -65,13 +68,7 @@ func (g *Gateway) attach(s *stream) *desktop {
 		g.mu.Lock()
 		d := g.desktops[s.claims.Session]
 		if d == nil {
-			d = &desktop{
-				gateway: g, session: s.claims.Session,
-				done: make(chan struct{}),
-			}
-			g.desktops[d.session] = d
-			g.metrics.desktops.Inc()
-			g.group.Add(1) // until giveUp; the stream's own count keeps Wait from being over
+			d = g.newDesktop(s.claims.Session)
 			d.nudge()
 		}
 		if !d.closing {
@@ -82,6 +79,16 @@ func (g *Gateway) attach(s *stream) *desktop {
 		g.mu.Unlock()
 		<-d.done // it gives its claim up first: the next desktop takes it anew
 	}
+}
+
+// newDesktop needs mu, and that the group is not waited for yet.
+func (g *Gateway) newDesktop(session streamspace.SessionID) *desktop {
+	d := &desktop{gateway: g, session: session, done: make(chan struct{}), company: newCompany()}
+	d.share = &share{desktop: d}
+	g.desktops[session] = d
+	g.metrics.desktops.Inc()
+	g.group.Add(1) // until giveUp
+	return d
 }
 
 // detach takes the stream off; with the last one the desktop ends.
@@ -102,8 +109,8 @@ func (d *desktop) tell(chore uint32) {
 	}
 }
 
-// work does chores until there are none, or until the last stream has left: then
-// the desktop ends. The end of the gateway's context does not end it, but the
+// work does chores until there are none, or until nobody needs the desktop any
+// more: then it ends. The end of the gateway's context does not end it, but the
 // streams: they need it to the last.
 func (d *desktop) work() {
 	for {
@@ -129,6 +136,13 @@ func (d *desktop) attend(ctx context.Context, chores uint32) {
 	if chores&choreKeep != 0 {
 		d.keep(ctx)
 	}
+	if chores&choreReview != 0 {
+		d.share.review()
+	}
+	if chores&choreGlance != 0 && d.stale(ctx) {
+		defer d.glance()
+		chores |= choreLook
+	}
 	if chores&(choreLook|choreKeep) == 0 {
 		return
 	}
@@ -141,12 +155,39 @@ func (d *desktop) attend(ctx context.Context, chores uint32) {
 	}
 }
 
-// retire tells whether the last stream has left, and if so takes no more.
+// retire tells whether the last stream has left and no picture is wished for,
+// and if so takes no more.
 func (d *desktop) retire() bool {
 	d.gateway.mu.Lock()
 	defer d.gateway.mu.Unlock()
-	d.closing = len(d.streams) == 0
+	d.closing = len(d.streams) == 0 && d.todo.Load()&choreGlance == 0 && !d.share.busy()
 	return d.closing
+}
+
+// pictureAge is how old the picture of a desktop that nobody watches gets before
+// another is made: it takes a connection.
+const pictureAge = time.Minute
+
+// stale tells whether a glance is worth a picture.
+func (d *desktop) stale(ctx context.Context) bool {
+	if len(d.open()) > 0 {
+		return true // its host is there for longer, and looks whether something has changed
+	}
+	ctx, cancel := context.WithTimeout(ctx, brokerTimeout)
+	defer cancel()
+	taken, err := d.gateway.broker.ThumbnailTaken(ctx, d.session)
+	if err != nil {
+		d.warn("looking for a thumbnail", "error", err)
+		return false
+	}
+	return time.Since(taken) > pictureAge
+}
+
+// glance has a picture made, if the desktop is ours and up.
+func (d *desktop) glance() {
+	if _, up := d.current(); up && d.claimed {
+		d.share.glance()
+	}
 }
 
 // giveUp releases the claim and takes the desktop out of the gateway's books.
@@ -156,6 +197,8 @@ func (d *desktop) giveUp(ctx context.Context) {
 	if d.again != nil {
 		d.again.Stop()
 	}
+	d.company.close()
+	d.share.close()
 	if d.claimed {
 		if err := d.gateway.broker.Release(ctx, d.claim); err != nil {
 			d.warn("releasing the claim", "error", err)
@@ -178,13 +221,18 @@ func (d *desktop) refresh(ctx context.Context) (again time.Duration) {
 	switch {
 	case errors.Is(err, broker.ErrNoRoute):
 		d.setRoute(broker.Route{}, false)
+		if len(d.open()) == 0 {
+			return 0 // a glance wakes nobody
+		}
 		return d.want(ctx)
 	case err != nil:
 		d.warn("reading the route", "error", err)
 		return time.Second // a stream that runs goes on: the desktop is not what failed
 	}
 	if err := d.take(ctx); err != nil {
-		d.warn("claiming the desktop", "error", err)
+		if !errors.Is(err, broker.ErrClaimed) || len(d.open()) > 0 {
+			d.warn("claiming the desktop", "error", err)
+		}
 		d.endStreams(closing{streamspace.CodeUnavailable})
 		return time.Second
 	}
@@ -232,6 +280,7 @@ func (d *desktop) setRoute(route broker.Route, up bool) {
 	for _, s := range d.open() {
 		s.routeChanged(route.Epoch, up)
 	}
+	d.share.moved(route.Epoch, up)
 }
 
 // current returns the route, if the desktop is up.
@@ -308,18 +357,4 @@ func (d *desktop) endStreams(cause closing) {
 // desktop, for lines that are seldom written.
 func (d *desktop) warn(message string, args ...any) {
 	d.gateway.log.With("session_id", d.session).Warn(message, args...)
-}
-
-// dial connects to the desktop that the route names.
-func dial(ctx context.Context, address string) (net.Conn, error) {
-	network, target, ok := strings.Cut(address, ":")
-	if !ok || (network != "unix" && network != "tcp") {
-		return nil, fmt.Errorf("route address %q has neither the form unix:path nor tcp:host:port", address)
-	}
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, network, target)
-	if err != nil {
-		return nil, fmt.Errorf("dialing the desktop: %w", err)
-	}
-	return conn, nil
 }

@@ -8,9 +8,9 @@
 // Ownership: each viewer has one goroutine that owns its stream from the
 // upgrade to the close, and a second one while pixels flow. Each session with
 // a viewer has one desktop, which owns everything that its viewers share: the
-// claim, the route, presence and activity. Whatever viewers come to share
-// besides belongs there too, an upstream connection first of all; today each
-// stream opens one of its own.
+// claim, the route, presence and activity; who is there and who has control,
+// which is its company; and the connection to the desktop that several share,
+// which is its share. A stream that is alone has a connection of its own.
 package gateway
 
 import (
@@ -46,6 +46,8 @@ type Broker interface {
 	Redeem(ctx context.Context, ticket streamspace.TicketID, expires time.Time) error
 	Revoked(ctx context.Context, viewer broker.Viewer, issued time.Time) (broker.Revocation, bool, error)
 	Announce(ctx context.Context, node broker.Node, ttl time.Duration) error
+	PutThumbnail(ctx context.Context, session streamspace.SessionID, thumbnail broker.Thumbnail, ttl time.Duration) error
+	ThumbnailTaken(ctx context.Context, session streamspace.SessionID) (time.Time, error)
 	Subscribe(ctx context.Context, buffer int) (broker.Subscription, error)
 }
 
@@ -81,13 +83,13 @@ type Options struct {
 // Limits bound who is let in. Zero means the default, negative no limit.
 type Limits struct {
 	Viewers    int // of this gateway: 10,000, with two descriptors each
-	PerSession int // 32: each viewer costs the desktop an encoder
+	PerSession int // 1,000: all but the first cost what sending costs
 	PerAddress int // 256: an office behind one address, not a botnet
 }
 
 func (l Limits) withDefaults() Limits {
 	l.Viewers = cmp.Or(l.Viewers, 10_000)
-	l.PerSession = cmp.Or(l.PerSession, 32)
+	l.PerSession = cmp.Or(l.PerSession, 1000)
 	l.PerAddress = cmp.Or(l.PerAddress, 256)
 	return l
 }
@@ -249,6 +251,9 @@ func (g *Gateway) setPhase(p phase) {
 	defer g.mu.Unlock()
 	if g.phase < phaseDraining && p >= phaseDraining {
 		close(g.drained)
+		for _, d := range g.desktops {
+			d.share.over()
+		}
 	}
 	g.phase = max(g.phase, p)
 }

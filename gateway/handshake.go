@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/streamspace/streamspace"
@@ -33,11 +34,11 @@ func (s *stream) greet() error {
 }
 
 // connect dials the route's address and does the gateway's part of the
-// desktop's handshake. The end of the stream ends it.
-func (s *stream) connect(route broker.Route) (conn net.Conn, init rfb.ServerInit, err error) {
-	ctx, cancel := s.interruptible(s.gateway.timing.Dial)
+// desktop's handshake.
+func (g *Gateway) connect(ctx context.Context, route broker.Route) (conn net.Conn, init rfb.ServerInit, err error) {
+	dialing, cancel := context.WithTimeout(ctx, g.timing.Dial)
 	defer cancel()
-	dialed, err := dial(ctx, route.Address)
+	dialed, err := dial(dialing, route.Address)
 	if err != nil {
 		return nil, init, err
 	}
@@ -46,8 +47,7 @@ func (s *stream) connect(route broker.Route) (conn net.Conn, init rfb.ServerInit
 			dialed.Close()
 		}
 	}()
-	cancel() // the dial's time is over, the handshake has its own
-	ctx, cancel = s.interruptible(s.gateway.timing.Handshake)
+	ctx, cancel = context.WithTimeout(ctx, g.timing.Handshake)
 	defer cancel()
 	past := time.Unix(1, 0)
 	stop := context.AfterFunc(ctx, func() { dialed.SetDeadline(past) })
@@ -78,4 +78,18 @@ func clientConfig(route broker.Route) rfb.ClientConfig {
 		config.Password = func() (user, password string, err error) { return "", string(route.Secret), nil }
 	}
 	return config
+}
+
+// dial connects to the desktop that the route names.
+func dial(ctx context.Context, address string) (net.Conn, error) {
+	network, target, ok := strings.Cut(address, ":")
+	if !ok || (network != "unix" && network != "tcp") {
+		return nil, fmt.Errorf("route address %q has neither the form unix:path nor tcp:host:port", address)
+	}
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, network, target)
+	if err != nil {
+		return nil, fmt.Errorf("dialing the desktop: %w", err)
+	}
+	return conn, nil
 }

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -230,6 +231,10 @@ type viewer struct {
 	rest   io.Reader // what is left of the present message
 	init   rfb.ServerInit
 	reader *rfb.ServerReader
+	texts  chan<- map[string]any // nil: a text is an error
+
+	writing sync.Mutex
+	over    atomic.Pointer[websocket.CloseError] // how reading ended
 }
 
 func (v *viewer) Read(p []byte) (int, error) {
@@ -237,10 +242,17 @@ func (v *viewer) Read(p []byte) (int, error) {
 		if v.rest == nil {
 			kind, message, err := v.conn.NextReader()
 			if err != nil {
+				var closed *websocket.CloseError
+				if errors.As(err, &closed) {
+					v.over.Store(closed)
+				}
 				return 0, err
 			}
 			if kind != websocket.BinaryMessage {
-				return 0, errors.New("a message that is not binary")
+				if err := v.hear(message); err != nil {
+					return 0, err
+				}
+				continue
 			}
 			v.rest = message
 		}
@@ -256,7 +268,26 @@ func (v *viewer) Read(p []byte) (int, error) {
 	}
 }
 
+// hear takes a text.
+func (v *viewer) hear(message io.Reader) error {
+	if v.texts == nil {
+		return errors.New("a message that is not binary")
+	}
+	var text map[string]any
+	if err := json.NewDecoder(message).Decode(&text); err != nil {
+		return err
+	}
+	select {
+	case v.texts <- text:
+		return nil
+	default:
+		return errors.New("more texts than a test can mean")
+	}
+}
+
 func (v *viewer) Write(p []byte) (int, error) {
+	v.writing.Lock()
+	defer v.writing.Unlock()
 	if err := v.conn.WriteMessage(websocket.BinaryMessage, p); err != nil {
 		return 0, err
 	}
@@ -311,6 +342,17 @@ func (v *viewer) closed(status int, code streamspace.Code) {
 		return
 	}
 }
+
+// ended waits for the close that another reader of the viewer sees.
+func (v *viewer) ended(status int) {
+	v.t.Helper()
+	eventually(v.t, "the stream to end", func() bool { return v.over.Load() != nil })
+	if closed := v.over.Load(); closed.Code != status {
+		v.t.Errorf("stream ended with %v, want %d", closed, status)
+	}
+}
+
+func (v *viewer) Close() error { return v.conn.Close() }
 
 // desktop is an RFB server whose behaviour is a function.
 type desktop struct {

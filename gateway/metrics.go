@@ -29,6 +29,12 @@ type metrics struct {
 
 	frameAge     prometheus.Histogram
 	clickToPixel prometheus.Histogram
+
+	hubs       prometheus.Gauge
+	promoted   prometheus.Counter
+	demoted    prometheus.Counter
+	thumbnails prometheus.Counter
+	hub        *hubMetrics
 }
 
 // Buckets in seconds. Latencies of a connection lie between a local socket and
@@ -62,7 +68,7 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 	bytes := vector("bytes_total", "RFB bytes relayed, without framing: out is to viewers, in is to desktops.", "direction")
 	m := &metrics{
 		viewers:  gauge("viewers", "Streams that are open now, waiting ones included."),
-		desktops: gauge("desktops", "Sessions that have a stream open here."),
+		desktops: gauge("desktops", "Sessions that are held here."),
 		admitted: counter("admitted_total", "Streams that were let in."),
 		refused:  vector("refused_total", "Requests refused before the upgrade, by problem code.", "code"),
 		closed:   vector("closed_total", "Streams ended, by close code; viewer_left when the viewer ended it.", "code"),
@@ -81,14 +87,24 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 
 		frameAge:     histogram("frame_age_seconds", "Time from an update's coming from the desktop to its viewer's having taken it, by the viewer's answer to a fence; sampled at most once a second for each viewer of a relay.", pixelBuckets),
 		clickToPixel: histogram("click_to_pixel_seconds", "Time from a viewer's input to its having taken the first update that came after it.", pixelBuckets),
+
+		hubs:       gauge("hubs", "Desktops whose viewers share one connection, decoded and encoded here."),
+		promoted:   counter("promoted_total", "Viewers that were moved from a relay to a hub."),
+		demoted:    counter("demoted_total", "Viewers that were moved from a hub back to a relay."),
+		thumbnails: counter("thumbnails_total", "Small pictures of desktops that were made."),
 	}
 	for _, collector := range []prometheus.Collector{
 		m.viewers, m.desktops, m.admitted, m.refused, m.closed, bytes, m.filtered, m.updates, m.rects,
 		m.stalled, m.pings, m.rtt, m.wait, m.dial, m.firstByte, m.frameAge, m.clickToPixel,
+		m.hubs, m.promoted, m.demoted, m.thumbnails,
 	} {
 		if err := registerer.Register(collector); err != nil {
 			return nil, err
 		}
+	}
+	var err error
+	if m.hub, err = newHubMetrics(registerer); err != nil {
+		return nil, err
 	}
 	for code := range closeStatuses { // so that each is there, as zero, from the start
 		m.closed.WithLabelValues(string(code))

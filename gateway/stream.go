@@ -2,8 +2,6 @@ package gateway
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -13,8 +11,8 @@ import (
 	"github.com/streamspace/streamspace"
 	"github.com/streamspace/streamspace/broker"
 	"github.com/streamspace/streamspace/gateway/relay"
+	"github.com/streamspace/streamspace/gateway/room"
 	"github.com/streamspace/streamspace/gateway/ticket"
-	"github.com/streamspace/streamspace/rfb"
 )
 
 // stream is one viewer from its admission to its close.
@@ -25,6 +23,8 @@ type stream struct {
 	remote    netip.Addr
 	requestID string
 	since     time.Time
+	observer  *observer
+	speaks    bool // the viewer is told of the room; immutable from open
 
 	mu     sync.Mutex
 	socket *relay.Socket      // guarded by mu until open, then immutable
@@ -33,12 +33,17 @@ type stream struct {
 	epoch  uint64             // guarded by mu; of the desktop that it speaks with
 	dialed bool               // guarded by mu; epoch is set
 
+	host *host // guarded by the desktop's share; who serves it, nil for a relay
+
 	desktop  *desktop  // owned by run
+	seat     *seat     // owned by run; in the desktop's company
 	upgraded time.Time // owned by run
 }
 
 func newStream(g *Gateway, claims ticket.Claims, remote netip.Addr, requestID string) *stream {
-	return &stream{gateway: g, claims: claims, remote: remote, requestID: requestID, since: time.Now()}
+	s := &stream{gateway: g, claims: claims, remote: remote, requestID: requestID, since: time.Now()}
+	s.observer = &observer{metrics: g.metrics, stream: s}
+	return s
 }
 
 // log is made when there is something to say: an idle stream keeps none.
@@ -56,15 +61,48 @@ func (s *stream) viewer() broker.Viewer {
 	}
 }
 
-// open gives the stream its connection, after the upgrade.
-func (s *stream) open(conn net.Conn) {
+// open gives the stream its connection, after the upgrade. speaks says that
+// the viewer agreed upon texts beside RFB.
+func (s *stream) open(conn net.Conn, speaks bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.socket = relay.NewSocket(conn, s.gateway.buffers, &s.gateway.timing.Relay, s.gateway.metrics)
+	s.socket = relay.NewSocket(conn, s.gateway.buffers, &s.gateway.timing.Relay, s.observer)
+	if s.speaks = speaks; speaks {
+		s.socket.OnText(s.hear)
+	}
 	s.upgraded = time.Now()
 	if s.cause != nil { // somebody ended it during the upgrade
 		s.socket.Interrupt(s.cause)
 	}
+}
+
+// hear takes a text of the viewer's. One that comes before its turn speaks of
+// a room that the viewer has not been told of, and means nothing.
+func (s *stream) hear(text []byte) error {
+	if s.seat == nil {
+		return nil
+	}
+	return s.seat.hear(text)
+}
+
+// stir notes that a figure has changed.
+func (s *stream) stir() {
+	if s.speaks && s.seat != nil {
+		s.seat.company.stir()
+	}
+}
+
+// serving is what the viewer's status says of who serves it.
+func (s *stream) serving() room.Status {
+	h := s.desktop.share.hostOf(s)
+	if h == nil || !h.isReady() {
+		return room.Status{Mode: room.ModeRelay}
+	}
+	told := room.Status{Mode: room.ModeHub}
+	if status, ok := h.hub.Status(s.socket); ok { // it has asked for pixels
+		told.Quality, told.Dropped = &status.Quality, status.Dropped
+	}
+	return told
 }
 
 // interruptible returns a context that ends when the stream shall end. An idle
@@ -161,6 +199,9 @@ func (s *stream) finish(err error) {
 	} else {
 		s.socket.Kill()
 	}
+	if s.seat != nil {
+		s.seat.wait()
+	}
 	s.leave()
 	s.gateway.metrics.countClose(code)
 	level := slog.LevelInfo
@@ -185,122 +226,4 @@ func (s *stream) leave() {
 	if err := s.gateway.broker.Leave(ctx, s.viewer()); err != nil {
 		s.log().Warn("ending presence", "error", err) // it runs out by itself
 	}
-}
-
-// serve takes the stream through its parts and returns why it ended.
-func (s *stream) serve() error {
-	conn, init, err := s.begin()
-	if s.desktop != nil {
-		defer s.desktop.detach(s)
-	}
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	_, err = relay.Run(s.socket, conn, init, relay.Options{
-		Policy: relay.Policy{
-			Control:      s.claims.Allows(streamspace.PermissionControl),
-			ClipboardIn:  s.claims.Allows(streamspace.PermissionClipboardIn),
-			ClipboardOut: s.claims.Allows(streamspace.PermissionClipboardOut),
-			Audio:        s.claims.Allows(streamspace.PermissionAudio),
-		},
-		Timing:   &s.gateway.timing.Relay,
-		Observer: &observer{metrics: s.gateway.metrics, stream: s},
-	})
-	return err
-}
-
-// begin does what comes before the relay.
-func (s *stream) begin() (conn net.Conn, init rfb.ServerInit, err error) {
-	aside(func() {
-		if err = s.greet(); err != nil {
-			return
-		}
-		s.desktop = s.gateway.attach(s)
-		if conn, init, err = s.upstream(); err != nil {
-			return
-		}
-		if _, err = s.socket.Write(rfb.AppendServerInit(nil, init)); err != nil {
-			conn.Close()
-		}
-	})
-	return conn, init, err
-}
-
-// patience with a published desktop that does not answer: it may have just
-// died, or its listen queue be full for a moment.
-const (
-	dialAttempts = 8
-	dialPause    = 250 * time.Millisecond
-)
-
-// upstream waits for the session's desktop and connects to it.
-func (s *stream) upstream() (net.Conn, rfb.ServerInit, error) {
-	began := time.Now()
-	for attempt := 1; ; attempt++ {
-		route, err := s.awaitRoute(began.Add(s.gateway.timing.Start))
-		if err != nil {
-			return nil, rfb.ServerInit{}, err
-		}
-		if attempt == 1 {
-			s.gateway.metrics.wait.Observe(time.Since(began).Seconds())
-		}
-		start := time.Now()
-		conn, init, err := s.connect(route)
-		switch {
-		case err == nil:
-			s.gateway.metrics.dial.Observe(time.Since(start).Seconds())
-			return conn, init, nil
-		case errors.Is(err, relay.ErrDesktopProtocol):
-			return nil, init, err
-		case attempt == dialAttempts:
-			return nil, init, fmt.Errorf("%w: %w", relay.ErrDesktopGone, err)
-		}
-		s.forgetRoute()
-		if err := s.pause(dialPause); err != nil {
-			return nil, init, err
-		}
-	}
-}
-
-// pause keeps the viewer's connection alive for d.
-func (s *stream) pause(d time.Duration) error {
-	until := time.Now().Add(d)
-	for {
-		switch err := s.socket.Hoard(until); {
-		case errors.Is(err, relay.ErrTimeout):
-			return nil
-		case err != nil && !errors.Is(err, relay.ErrNudged):
-			return err
-		}
-	}
-}
-
-// awaitRoute returns the route as soon as there is one. From then on a change
-// of the route ends the stream.
-func (s *stream) awaitRoute(deadline time.Time) (broker.Route, error) {
-	for {
-		if route, up := s.desktop.current(); up {
-			s.mu.Lock()
-			s.epoch, s.dialed = route.Epoch, true
-			s.mu.Unlock()
-			if now, up := s.desktop.current(); up && now.Epoch == route.Epoch {
-				return route, nil
-			}
-			s.forgetRoute()
-			continue
-		}
-		switch err := s.socket.Hoard(deadline); {
-		case errors.Is(err, relay.ErrTimeout):
-			return broker.Route{}, closing{streamspace.CodeDesktopStart}
-		case err != nil && !errors.Is(err, relay.ErrNudged):
-			return broker.Route{}, err
-		}
-	}
-}
-
-func (s *stream) forgetRoute() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.dialed = false
 }

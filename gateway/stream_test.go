@@ -217,7 +217,7 @@ func TestAnotherGatewayHoldsTheDesktop(t *testing.T) {
 func TestClaimLivesAsLongAsViewers(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, func(o *gateway.Options) { o.Timing.Claim = 500 * time.Millisecond })
-	desk := newDesktop(t, silent)
+	desk := &desktop{address: newXvnc(t).address}
 	one, session := h.open(desk)
 	pass, _ := h.mint(session)
 	two := h.dial(h.url(session, pass), nil).handshake()

@@ -61,10 +61,41 @@ func (g *Gateway) follow(ctx context.Context, subscription broker.Subscription) 
 			if d != nil {
 				d.nudge()
 			}
+		case broker.EventGlance:
+			g.glance(event.Session)
 		case broker.EventRevocation:
 			g.revoke(event.Revocation)
 		}
 	}
+}
+
+// maxVisits bounds the desktops of which pictures are made though nobody watches
+// them: a dashboard asks for many at once, and asks again.
+const maxVisits = 16
+
+// glance has a picture made of a desktop that is here, or for whose moment it
+// can be.
+func (g *Gateway) glance(session streamspace.SessionID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	d := g.desktops[session]
+	if d == nil {
+		if g.phase != phaseOpen || g.visits() >= maxVisits {
+			return
+		}
+		d = g.newDesktop(session)
+	}
+	d.tell(choreGlance)
+}
+
+// visits counts the desktops that nobody watches. It needs mu.
+func (g *Gateway) visits() (count int) {
+	for _, d := range g.desktops {
+		if len(d.streams) == 0 {
+			count++
+		}
+	}
+	return count
 }
 
 // revoke ends the streams that the revocation names.

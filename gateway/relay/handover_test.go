@@ -5,7 +5,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,90 +15,27 @@ import (
 	"github.com/streamspace/streamspace/rfb/picture/picturetest"
 )
 
-// watcher draws what it is sent and answers fences, as a browser does.
-type watcher struct {
-	t        *testing.T
-	conn     *websocket.Conn
-	requests bool // asks for each update
-
-	writing sync.Mutex
-
-	mu      sync.Mutex
-	picture *picture.Picture // guarded by mu
-	updates int              // guarded by mu
-	ends    int              // guarded by mu; EndOfContinuousUpdates that came
+// inBinary is the stream in a WebSocket's binary messages.
+type inBinary struct {
+	*websocket.Conn
+	rest []byte
 }
 
-func (w *watcher) send(b []byte) {
-	w.writing.Lock()
-	defer w.writing.Unlock()
-	w.conn.WriteMessage(websocket.BinaryMessage, b) // what reads notices an end
-}
-
-func (w *watcher) whole(incremental bool) []byte {
-	return rfb.AppendUpdateRequest(nil, rfb.UpdateRequest{Incremental: incremental, Width: uint16(w.picture.Width), Height: uint16(w.picture.Height)})
-}
-
-// Read is the stream in the WebSocket's messages.
-func (w *watcher) Read(p []byte) (int, error) {
-	_, r, err := w.conn.NextReader()
-	if err != nil {
-		return 0, io.EOF
-	}
-	b, err := io.ReadAll(r)
-	if len(b) > len(p) {
-		return 0, io.ErrShortBuffer
-	}
-	return copy(p, b), err
-}
-
-// watch draws until the connection ends.
-func (w *watcher) watch(init rfb.ServerInit) {
-	reader, writer := io.Pipe()
-	var copying sync.WaitGroup
-	copying.Go(func() {
-		_, err := io.CopyBuffer(struct{ io.Writer }{writer}, w, make([]byte, 1<<20))
-		writer.CloseWithError(err)
-	})
-	defer copying.Wait()
-	defer reader.Close()
-	decoder, messages := picture.NewDecoder(), rfb.NewServerReader(reader, init, 0)
-	for {
-		m, err := messages.Read()
+func (b *inBinary) Read(p []byte) (int, error) {
+	for len(b.rest) == 0 {
+		_, message, err := b.ReadMessage()
 		if err != nil {
-			return
+			return 0, io.EOF
 		}
-		if fence, ok := m.Fence(); ok && fence.Flags&rfb.FenceRequest != 0 {
-			w.send(rfb.AppendClientFence(nil, fence.Answer()))
-		}
-		w.mu.Lock()
-		switch m.Type {
-		case rfb.ServerEndOfContinuousUpdates:
-			w.ends++
-		case rfb.ServerFramebufferUpdate:
-			picturetest.Draw(w.t, decoder, w.picture, m)
-			w.updates++
-		}
-		w.mu.Unlock()
-		if m.Type == rfb.ServerFramebufferUpdate && w.requests {
-			w.send(w.whole(true))
-		}
+		b.rest = message
 	}
+	n := copy(p, b.rest)
+	b.rest = b.rest[n:]
+	return n, nil
 }
 
-func (w *watcher) await(what string, done func() bool) {
-	w.t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(2 * time.Millisecond) { // between looks
-		w.mu.Lock()
-		ok := done()
-		w.mu.Unlock()
-		if ok {
-			return
-		}
-		if time.Now().After(deadline) {
-			w.t.Fatalf("waited in vain: %s", what)
-		}
-	}
+func (b *inBinary) Write(p []byte) (int, error) {
+	return len(p), b.WriteMessage(websocket.BinaryMessage, p)
 }
 
 func fresh(t *testing.T, x *picturetest.Xvnc) (net.Conn, rfb.ServerInit) {
@@ -128,23 +64,12 @@ func TestHandsOverAndTakesBack(t *testing.T) {
 			x := picturetest.StartXvnc(t, width, height)
 			conn, socket := dialSocket(t, Timing{}, nobody{}, false)
 			conn.SetReadDeadline(time.Time{})
-			w := &watcher{t: t, conn: conn, requests: !continuous, picture: picture.New(width, height)}
 			desktop, init := fresh(t, x)
-			canonical := init
-			canonical.Format = rfb.RGB888()
-			var watching sync.WaitGroup
-			watching.Go(func() { w.watch(canonical) })
-			t.Cleanup(func() { conn.Close(); watching.Wait() })
-
 			encodings := []rfb.Encoding{rfb.EncodingTight, rfb.EncodingCopyRect, rfb.EncodingDesktopSize, rfb.CompressLevel(2)}
 			if continuous {
 				encodings = append(encodings, rfb.EncodingFence, rfb.EncodingContinuousUpdates, rfb.EncodingLastRect, rfb.EncodingExtendedDesktopSize)
 			}
-			w.send(rfb.AppendSetEncodings(rfb.AppendSetPixelFormat(nil, rfb.RGB888()), encodings...))
-			w.send(w.whole(false))
-			if continuous {
-				w.send(rfb.AppendEnableContinuousUpdates(nil, rfb.ContinuousUpdates{Enable: true, Width: width, Height: height}))
-			}
+			mirror := picturetest.Reflect(t, &inBinary{Conn: conn}, init, encodings...)
 
 			type outcome struct {
 				state State
@@ -169,14 +94,10 @@ func TestHandsOverAndTakesBack(t *testing.T) {
 			for cycle := range 6 {
 				ran := run()
 				p := show()
-				w.await("the viewer shows the picture", func() bool { return w.picture.Equal(p, p.Bounds()) })
+				mirror.Shows(p)
 				half := rfb.AppendPointerEvent(nil, rfb.PointerEvent{X: 300, Y: uint16(200 + cycle)})
 				show()
-				w.writing.Lock()
-				conn.WriteMessage(websocket.BinaryMessage, half[:3])
-				socket.Yield()
-				conn.WriteMessage(websocket.BinaryMessage, half[3:])
-				w.writing.Unlock()
+				mirror.SendAround(half[:3], half[3:], socket.Yield)
 				got := <-ran
 				if !errors.Is(got.err, ErrYielded) {
 					t.Fatalf("Run = %v", got.err)
@@ -195,12 +116,10 @@ func TestHandsOverAndTakesBack(t *testing.T) {
 			}
 			ran := run()
 			p := show()
-			w.await("the viewer shows the last picture", func() bool { return w.picture.Equal(p, p.Bounds()) })
-			w.mu.Lock()
-			if ends := w.ends; continuous && ends != 1 || !continuous && ends != 0 {
+			mirror.Shows(p)
+			if ends := mirror.Count(rfb.ServerEndOfContinuousUpdates); continuous && ends != 1 || !continuous && ends != 0 {
 				t.Errorf("the viewer was told %d times that continuous updates are known", ends)
 			}
-			w.mu.Unlock()
 			if continuous && seen.ages.Load() == 0 {
 				t.Error("no age was measured")
 			}

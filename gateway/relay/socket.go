@@ -138,6 +138,15 @@ func (s *Socket) Yield() {
 // Stay takes a Yield back, if it is not too late.
 func (s *Socket) Stay() { s.yields.Store(false) }
 
+// Measure has the way to the viewer measured now, by a ping. It does not wait.
+func (s *Socket) Measure() {
+	s.controlMu.Lock()
+	s.ping = true
+	s.controlMu.Unlock()
+	s.meter.PingSent()
+	s.flushControls()
+}
+
 // Nudge makes a Receive that waits return ErrNudged once.
 func (s *Socket) Nudge() {
 	s.nudged.Store(true)

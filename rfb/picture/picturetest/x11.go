@@ -3,8 +3,8 @@ package picturetest
 import (
 	"bufio"
 	"encoding/binary"
-	"errors"
 	"fmt"
+	"image"
 	"io"
 	"net"
 	"testing"
@@ -23,6 +23,7 @@ type x11 struct {
 
 // Of the X protocol, version 11.
 const (
+	x11QueryPointer  = 38
 	x11CreateGC      = 55
 	x11PutImage      = 72
 	x11GetInputFocus = 43
@@ -102,12 +103,40 @@ func (x *x11) put(p *picture.Picture) error {
 	if _, err := x.conn.Write(b); err != nil {
 		return fmt.Errorf("drawing: %w", err)
 	}
-	var answer [x11AnswerSize]byte
-	if _, err := io.ReadFull(x.answers, answer[:]); err != nil {
+	if _, err := x.answer(); err != nil {
 		return fmt.Errorf("drawing: %w", err)
 	}
-	if answer[0] != 1 {
-		return errors.New("the X server refuses to draw")
-	}
 	return nil
+}
+
+// answer reads the next answer, past what every client is told, such as that the
+// keyboard's mapping has changed.
+func (x *x11) answer() (answer [x11AnswerSize]byte, err error) {
+	for {
+		if _, err := io.ReadFull(x.answers, answer[:]); err != nil {
+			return answer, err
+		}
+		switch answer[0] {
+		case 0:
+			return answer, fmt.Errorf("the X server answers with error %d", answer[1])
+		case 1:
+			return answer, nil
+		}
+	}
+}
+
+// pointer asks where the pointer is and what is held down.
+func (x *x11) pointer() (at image.Point, held uint16, err error) {
+	if err := x.conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		return at, 0, err
+	}
+	le := binary.LittleEndian
+	if _, err := x.conn.Write(le.AppendUint32([]byte{x11QueryPointer, 0, 2, 0}, x.root)); err != nil {
+		return at, 0, fmt.Errorf("asking for the pointer: %w", err)
+	}
+	answer, err := x.answer()
+	if err != nil {
+		return at, 0, fmt.Errorf("asking for the pointer: %w", err)
+	}
+	return image.Pt(int(le.Uint16(answer[16:])), int(le.Uint16(answer[18:]))), le.Uint16(answer[24:]), nil
 }

@@ -3,6 +3,7 @@ package picturetest
 import (
 	"errors"
 	"fmt"
+	"image"
 	"net"
 	"os"
 	"strconv"
@@ -41,6 +42,23 @@ func (x *Xvnc) Show(t testing.TB, p *picture.Picture) {
 	if err := x.x.put(p); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// What can be held down, as Pointer tells it.
+const (
+	HeldShift   uint16 = 1 << 0
+	HeldControl uint16 = 1 << 2
+	HeldButton  uint16 = 1 << 8 // the first
+)
+
+// Pointer is where the pointer is, and what is held down.
+func (x *Xvnc) Pointer(t testing.TB) (at image.Point, held uint16) {
+	t.Helper()
+	at, held, err := x.x.pointer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at, held
 }
 
 // tick is the unit of times in /proc.
