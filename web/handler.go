@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -27,13 +28,18 @@ const (
 // contentPolicy is the page's Content-Security-Policy. No script or style runs
 // that is not a file of ours; %s is the nonce under which the UI library
 // inserts its style rules. Images may be data: and blob:, which the stream
-// decoder paints from and cursors are set from.
+// decoder paints from and cursors are set from. The other %s is where streams
+// come from besides our own host.
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-%s'; font-src 'self'; " +
-	"img-src 'self' data: blob:; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
+	"img-src 'self' data: blob:; connect-src 'self'%s; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
 
 // Handler serves the application: hashed assets to be cached for ever, the
 // index for every route of the application, and 404 for anything else.
 type Handler struct {
+	// Streams names the origins of gateways that the page may speak with besides
+	// its own. It is set before the first request; nil means none.
+	Streams func(ctx context.Context) []string
+
 	files map[string]file // immutable; by path without leading slash
 	index []byte          // immutable; nil when the application was not built
 }
@@ -137,12 +143,25 @@ func (h *Handler) serveFile(w http.ResponseWriter, r *http.Request, name string,
 	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(body))
 }
 
+// streams is the origins as they stand in the policy.
+func (h *Handler) streams(ctx context.Context) (sources string) {
+	if h.Streams == nil {
+		return ""
+	}
+	for _, origin := range h.Streams(ctx) {
+		if !strings.ContainsAny(origin, " ;,'\"\r\n\t") { // which would say something else
+			sources += " " + origin
+		}
+	}
+	return sources
+}
+
 func (h *Handler) serveIndex(w http.ResponseWriter, r *http.Request) {
 	nonce := newNonce()
 	header := w.Header()
 	header.Set("Content-Type", "text/html; charset=utf-8")
 	header.Set("Cache-Control", cacheAsk)
-	header.Set("Content-Security-Policy", fmt.Sprintf(contentPolicy, nonce))
+	header.Set("Content-Security-Policy", fmt.Sprintf(contentPolicy, nonce, h.streams(r.Context())))
 	header.Set("X-Frame-Options", "SAMEORIGIN") // for browsers without frame-ancestors
 	header.Set("Referrer-Policy", "same-origin")
 	header.Set("Cross-Origin-Opener-Policy", "same-origin")

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -195,5 +196,17 @@ func TestEmbeddedBuild(t *testing.T) {
 		if _, ok := h.files[match[1]]; !ok {
 			t.Errorf("index.html names %s, which is not in the build", match[1])
 		}
+	}
+}
+
+func TestPagesMaySpeakWithGateways(t *testing.T) {
+	t.Parallel()
+	h := newTestHandler(t, builtFiles())
+	h.Streams = func(context.Context) []string { return []string{"wss://gw1.example", "wss://evil; script-src *"} }
+	answer := httptest.NewRecorder()
+	h.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/", nil))
+	policy := answer.Header().Get("Content-Security-Policy")
+	if !strings.Contains(policy, "connect-src 'self' wss://gw1.example;") || strings.Contains(policy, "evil") {
+		t.Error(policy)
 	}
 }

@@ -50,6 +50,7 @@ type Minter interface {
 // Broker is the part of broker.Broker that the API uses.
 type Broker interface {
 	Viewers(ctx context.Context, session streamspace.SessionID) ([]broker.Viewer, error)
+	Nodes(ctx context.Context) ([]broker.Node, error)
 	LastTouch(ctx context.Context, session streamspace.SessionID) (time.Time, error)
 	Revoke(ctx context.Context, revocation broker.Revocation, keep time.Duration) error
 	Thumbnail(ctx context.Context, session streamspace.SessionID) (broker.Thumbnail, error)
@@ -76,6 +77,7 @@ type Options struct {
 	Now             func() time.Time      // nil: time.Now
 	ExternalURL     *url.URL              // what people type to get here; nil: as the request says
 	TrustedProxies  []netip.Prefix        // whose X-Forwarded-… headers count
+	Region          string                // gateways of the same one are preferred
 	SessionsPerUser int                   // most live sessions of one user; 0: DefaultSessionsPerUser
 	Version         string
 	Commit          string
@@ -98,6 +100,7 @@ type API struct {
 	glances        *buckets // by session
 	idempotency    *idempotency
 	hub            *hub
+	places         places
 }
 
 // New returns an API; its handler answers at once, but event sockets are

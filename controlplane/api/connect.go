@@ -55,7 +55,7 @@ func (a *API) connectSession(ctx context.Context, c caller, in *connectInput) (*
 	detail["permissions"], detail["viewer"] = granted, claims.Viewer
 	a.auditSession(ctx, c, "session.connect", row.Session, detail)
 	return &connectOutput{Body: Connection{
-		URL: a.streamURL(c.visit, row.Session.ID, minted), Ticket: minted.Reveal(), ExpiresAt: wireTime(claims.Expires),
+		URL: a.streamURL(ctx, c.visit, row.Session.ID, minted), Ticket: minted.Reveal(), ExpiresAt: wireTime(claims.Expires),
 	}}, nil
 }
 
@@ -70,9 +70,8 @@ func connectable(row store.Session) error {
 }
 
 // streamURL is complete: it names the gateway and carries the ticket.
-func (a *API) streamURL(v visit, session streamspace.SessionID, t ticket.Ticket) string {
-	u := a.base(v)
-	u.Scheme = map[string]string{"http": "ws", "https": "wss"}[u.Scheme]
+func (a *API) streamURL(ctx context.Context, v visit, session streamspace.SessionID, t ticket.Ticket) string {
+	u := a.place(ctx, v, session)
 	u.Path += streamPath + string(session)
 	u.RawQuery = url.Values{"ticket": {t.Reveal()}}.Encode()
 	return u.String()

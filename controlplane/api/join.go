@@ -61,7 +61,7 @@ func (a *API) joinSession(ctx context.Context, v visit, in *joinInput) (*joinOut
 		Detail: map[string]any{"session": row.Session.ID, "owner": row.Session.OwnerID, "viewer": claims.Viewer, "permissions": share.Permissions}})
 	body := Joined{
 		Session: JoinedSession{ID: row.Session.ID, Name: row.Session.Name, TemplateDisplayName: row.Session.Template, State: row.Session.State, OwnerName: owner.DisplayName},
-		Name:    name, Permissions: share.Permissions, URL: a.streamURL(v, row.Session.ID, minted), Ticket: minted.Reveal(),
+		Name:    name, Permissions: share.Permissions, URL: a.streamURL(ctx, v, row.Session.ID, minted), Ticket: minted.Reveal(),
 		ExpiresAt: wireTime(claims.Expires), ShareExpiresAt: optionalTime(share.ExpiresAt),
 	}
 	if t, ok := a.Catalog.Get(row.Session.Template); ok {

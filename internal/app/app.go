@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -34,17 +33,29 @@ import (
 )
 
 // drainTime is how long viewers are sent away before the rest of the process
-// ends. There is no other gateway to move on to, so it is short.
+// ends: they connect again at once, where there is another gateway to it.
 const drainTime = 2 * time.Second
 
 // Up runs the whole product in this process until ctx ends or a part fails.
 // What a person has to know, the address and how to sign in, goes to out.
-func Up(ctx context.Context, settings config.Config, log *slog.Logger, out io.Writer) (err error) {
+func Up(ctx context.Context, settings config.Config, log *slog.Logger, out io.Writer) error {
 	unlock, err := lockDataDir(settings.DataDir)
 	if err != nil {
 		return err
 	}
 	defer unlock()
+	return open(ctx, settings, log, out, func(p *parts) error {
+		p.broker = memory.New(time.Now)
+		if err := p.startControlPlane(ctx); err != nil {
+			return err
+		}
+		return p.startGateway(p.key.Public())
+	})
+}
+
+// open listens, has start start the parts, and serves until ctx ends or a part
+// fails.
+func open(ctx context.Context, settings config.Config, log *slog.Logger, out io.Writer, start func(p *parts) error) (err error) {
 	listener, err := listen(ctx, settings)
 	if err != nil {
 		return err
@@ -61,7 +72,7 @@ func Up(ctx context.Context, settings config.Config, log *slog.Logger, out io.Wr
 	}
 	p.registry = observe.NewRegistry(p.build)
 	defer func() { err = errors.Join(err, p.stack.Close()) }()
-	if err := p.start(ctx); err != nil {
+	if err := start(p); err != nil {
 		return err
 	}
 	handler, err := p.handler()
@@ -83,7 +94,8 @@ func Up(ctx context.Context, settings config.Config, log *slog.Logger, out io.Wr
 	}
 }
 
-// parts is what Up builds, in the order of the fields.
+// parts is what a process consists of, in the order of the fields. Which of them
+// there are depends on its role.
 type parts struct {
 	settings config.Config
 	log      *slog.Logger
@@ -93,19 +105,23 @@ type parts struct {
 	registry *prometheus.Registry
 	ready    observe.Readiness
 
+	broker broker.Broker
+
+	// of a control plane
 	store    *store.Store
 	feed     *store.Feed
-	broker   broker.Broker
 	catalog  *images.Catalog
-	runtime  *process.Runtime
+	desktops api.Desktops
 	identity *identity.Identity
 	link     *identity.SetupLink // nil once the administrator has a password
+	key      ticket.Key
 	api      *api.API
-	gateway  *gateway.Gateway
+
+	gateway *gateway.Gateway
 }
 
-// start starts every part but the listener.
-func (p *parts) start(ctx context.Context) error {
+// startControlPlane starts everything but the gateway. The broker is there.
+func (p *parts) startControlPlane(ctx context.Context) error {
 	var err error
 	if p.catalog, err = images.Load(p.settings.TemplateDir); err != nil {
 		return fmt.Errorf("reading the catalog:\n%w", err)
@@ -113,14 +129,13 @@ func (p *parts) start(ctx context.Context) error {
 	if err := p.startStore(ctx); err != nil {
 		return err
 	}
-	p.broker = memory.New(time.Now)
 	if err := p.startDesktops(); err != nil {
 		return err
 	}
 	if err := p.startIdentity(ctx); err != nil {
 		return err
 	}
-	return p.startEdge()
+	return p.startAPI()
 }
 
 func (p *parts) startStore(ctx context.Context) error {
@@ -153,23 +168,34 @@ func (p *parts) startStore(ctx context.Context) error {
 	return nil
 }
 
+// startDesktops starts what runs desktops, and what decides which run. Of several
+// processes that share a database one decides at a time.
 func (p *parts) startDesktops() error {
-	var err error
-	p.runtime, err = process.New(process.Options{
+	if p.settings.Desktops == config.DesktopsNone {
+		p.desktops = elsewhere{}
+		return nil
+	}
+	local, err := process.New(process.Options{
 		DataDir: p.settings.DataDir, KeepDesktops: p.settings.KeepDesktops, Log: p.log, Registerer: p.registry,
 	})
 	if err != nil {
 		return err
 	}
-	p.stack.Start("desktops", p.runtime.Run)
+	p.desktops = local
+	p.stack.Start("desktops", local.Run)
 	reconciler, err := lifecycle.New(lifecycle.Options{
-		Store: p.store, Feed: p.feed, Runtime: p.runtime, Broker: p.broker, Templates: p.catalog.Get,
+		Store: p.store, Feed: p.feed, Runtime: local, Broker: p.broker, Templates: p.catalog.Get,
 		Logger: p.log, Registerer: p.registry,
 	})
 	if err != nil {
 		return err
 	}
-	p.stack.Start("lifecycle", reconciler.Run)
+	if p.settings.PostgresURL == "" { // a private database is nobody else's
+		p.stack.Start("lifecycle", reconciler.Run)
+		return nil
+	}
+	leader := &store.Leader{Store: p.store, Name: "lifecycle", Log: p.log, Lead: reconciler.Run}
+	p.stack.Start("lifecycle", leader.Run)
 	return nil
 }
 
@@ -180,35 +206,41 @@ func (p *parts) startIdentity(ctx context.Context) error {
 	return err
 }
 
-// startEdge starts what browsers speak to: the API and the gateway. They share
-// nothing but the broker, and the key that tickets are signed with.
-func (p *parts) startEdge() error {
-	keys := filepath.Join(p.settings.DataDir, "keys")
-	if err := os.MkdirAll(keys, 0o700); err != nil {
-		return fmt.Errorf("making the folder of keys: %w", err)
-	}
-	key, err := ticket.LoadOrCreateKey(filepath.Join(keys, "ticket.pem"))
-	if err != nil {
+// startAPI starts what browsers and programs ask. It shares with gateways nothing
+// but the broker, and the key that tickets are signed with.
+func (p *parts) startAPI() error {
+	var err error
+	if p.key, err = ticketKey(p.settings); err != nil {
 		return err
 	}
 	p.api, err = api.New(api.Options{
-		Store: p.store, Feed: p.feed, Identity: p.identity, Broker: p.broker, Tickets: ticket.NewMinter(key, time.Now),
-		Catalog: p.catalog, Desktops: p.runtime, Logger: p.log, Registerer: p.registry,
+		Store: p.store, Feed: p.feed, Identity: p.identity, Broker: p.broker, Tickets: ticket.NewMinter(p.key, time.Now),
+		Catalog: p.catalog, Desktops: p.desktops, Logger: p.log, Registerer: p.registry,
 		ExternalURL: p.settings.ExternalURL, TrustedProxies: p.settings.TrustedProxies, SessionsPerUser: p.settings.SessionsPerUser,
-		Version: p.build.Version, Commit: p.build.Commit,
+		Region: p.settings.Region, Version: p.build.Version, Commit: p.build.Commit,
 	})
 	if err != nil {
 		return err
 	}
 	p.stack.Start("api", p.api.Run)
+	return nil
+}
 
+// startGateway starts a gateway that lets tickets of these keys in.
+func (p *parts) startGateway(keys ...ticket.PublicKey) error {
 	origins := p.settings.AllowedOrigins
 	if p.settings.ExternalURL != nil {
 		origins = append(origins, p.settings.ExternalURL.String())
 	}
+	own := ""
+	if p.settings.GatewayURL != nil {
+		own = p.settings.GatewayURL.String()
+	}
+	var err error
 	p.gateway, err = gateway.New(gateway.Options{
-		Broker: p.broker, Verifier: ticket.NewVerifier(time.Now, key.Public()), Log: p.log, Registerer: p.registry,
+		Broker: p.broker, Verifier: ticket.NewVerifier(time.Now, keys...), Log: p.log, Registerer: p.registry,
 		Origins: origins, TrustedProxies: p.settings.TrustedProxies, Limits: gateway.Limits{Viewers: p.settings.MaxViewers},
+		URL: own, Region: p.settings.Region,
 	})
 	if err != nil {
 		return err
@@ -240,19 +272,24 @@ func (p *parts) runGateway(ctx context.Context) error {
 
 // handler is everything that the public listener answers.
 func (p *parts) handler() (http.Handler, error) {
-	page, err := web.NewHandler(web.FS())
-	if err != nil {
-		return nil, err
-	}
 	mux := http.NewServeMux()
-	mux.Handle("/api/", p.api.Handler())
-	mux.Handle("/stream/", p.gateway)
+	if p.api != nil {
+		page, err := web.NewHandler(web.FS())
+		if err != nil {
+			return nil, err
+		}
+		page.Streams = p.api.GatewayOrigins
+		mux.Handle("/api/", p.api.Handler())
+		mux.Handle("/", page)
+	}
+	if p.gateway != nil {
+		mux.Handle("/stream/", p.gateway)
+	}
 	mux.HandleFunc("GET /healthz", observe.Alive)
 	mux.Handle("GET /readyz", &p.ready)
 	if p.settings.MetricsListen == "" {
 		mux.Handle("GET /metrics", observe.LoopbackOnly(observe.Metrics(p.registry)))
 	}
-	mux.Handle("/", page)
 	return mux, nil
 }
 
@@ -275,6 +312,10 @@ func (p *parts) serveMetrics(ctx context.Context) error {
 // welcome tells a person where to go and how to get in. The link is a secret:
 // it goes to the terminal and never to the log.
 func (p *parts) welcome(out io.Writer) {
+	if p.api == nil {
+		fmt.Fprintf(out, "\n  This gateway is up:  %s\n\n", p.base)
+		return
+	}
 	fmt.Fprintf(out, "\n  StreamSpace is up:  %s\n", p.base)
 	switch {
 	case p.link != nil:

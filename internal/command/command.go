@@ -54,9 +54,14 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		Short: "Desktops in containers, in anyone's browser",
 		Long: `StreamSpace runs desktops in sandboxes and streams them to a browser.
 
-  streamspace up        start everything on this machine
-  streamspace bench     measure remote desktops, this one and others
-  streamspace config    print the annotated configuration file`,
+  streamspace up            start everything on this machine
+
+  streamspace controlplane  the API, the web page and desktops of a fleet
+  streamspace gateway       one of a fleet's gateways
+  streamspace ticket-keys   print what gateways check tickets with
+
+  streamspace bench         measure remote desktops, this one and others
+  streamspace config        print the annotated configuration file`,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
@@ -66,7 +71,8 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return mistake{fmt.Errorf("%w\nrun '%s --help' for all flags", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newUp(stdout, stderr), newConfig(stdout), newBench(stderr), newVersion(stdout))
+	root.AddCommand(newUp(stdout, stderr), newControlPlane(stdout, stderr), newGateway(stdout, stderr), newTicketKeys(stdout),
+		newConfig(stdout), newBench(stderr), newVersion(stdout))
 	return root
 }
 
@@ -83,23 +89,8 @@ Every flag is also a STREAMSPACE_… variable and a key of the configuration fil
   streamspace up --listen 0.0.0.0:8443 --tls-self-signed
   streamspace up --config /etc/streamspace.yaml --admin-password-file /run/secrets/admin`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			settings, err := config.Load(cmd.Flags(), os.Environ())
-			if err != nil {
-				return mistake{err}
-			}
-			log, err := observe.NewLogger(stderr, settings.LogLevel, settings.LogFormat)
-			if err != nil {
-				return mistake{err}
-			}
-			ctx, stop := untilSignal(stderr)
-			defer stop()
-			return app.Up(ctx, settings, log, stdout)
-		},
 	}
-	config.AddFlags(cmd.Flags())
-	cmd.Flags().SortFlags = false
-	return cmd
+	return process(cmd, config.RoleUp, app.Up, stdout, stderr)
 }
 
 func newConfig(stdout io.Writer) *cobra.Command {

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -55,7 +56,8 @@ const (
 // product is one data folder, and the process that serves it now.
 type product struct {
 	t      *testing.T
-	data   string
+	role   string // the command
+	data   string // empty with a role that keeps nothing
 	listen string
 	client *http.Client
 	csrf   string
@@ -96,19 +98,24 @@ func newProduct(t *testing.T) *product {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &product{t: t, data: data, listen: freeAddress(t), client: &http.Client{Jar: jar, Timeout: 10 * time.Second}}
+	p := &product{t: t, role: "up", data: data, listen: freeAddress(t), client: &http.Client{Jar: jar, Timeout: 10 * time.Second}}
 	t.Cleanup(func() {
-		if p.process != nil {
-			p.end(syscall.SIGTERM)
-		}
-		if t.Failed() {
-			t.Logf("the product's last words:\n%s", tail(p.output.String(), 40))
-		}
+		p.close()
 		if err := os.RemoveAll(data); err != nil {
 			t.Error(err)
 		}
 	})
 	return p
+}
+
+// close ends the process if the test has not.
+func (p *product) close() {
+	if p.process != nil {
+		p.end(syscall.SIGTERM)
+	}
+	if p.t.Failed() && p.output != nil {
+		p.t.Logf("the last words of %s:\n%s", p.role, tail(p.output.String(), 40))
+	}
 }
 
 func freeAddress(t *testing.T) string {
@@ -125,18 +132,23 @@ func freeAddress(t *testing.T) string {
 func (p *product) launch(flags ...string) {
 	p.t.Helper()
 	p.output = new(lines)
-	p.process = exec.Command(filepath.Join(binaries, "streamspace"), append([]string{"up", "--listen", p.listen, "--data-dir", p.data}, flags...)...)
-	p.process.Stdout, p.process.Stderr = p.output, p.output
-	for _, variable := range os.Environ() { // the settings of another installation are not ours
-		if !strings.HasPrefix(variable, "STREAMSPACE_") {
-			p.process.Env = append(p.process.Env, variable)
-		}
+	args := []string{p.role, "--listen", p.listen}
+	if p.data != "" {
+		args = append(args, "--data-dir", p.data)
 	}
+	p.process = exec.Command(filepath.Join(binaries, "streamspace"), append(args, flags...)...)
+	p.process.Stdout, p.process.Stderr = p.output, p.output
+	p.process.Env = environment()
 	if err := p.process.Start(); err != nil {
 		p.t.Fatal(err)
 	}
 	p.ended = make(chan error, 1)
 	go func(process *exec.Cmd, ended chan<- error) { ended <- process.Wait() }(p.process, p.ended)
+}
+
+// environment is ours without the settings of another installation.
+func environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, "STREAMSPACE_") })
 }
 
 // start launches and waits until it is ready.

@@ -41,7 +41,7 @@ func TestTwoCannotShareADataFolder(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
 	p.start()
-	second := &product{t: t, data: p.data, listen: freeAddress(t)}
+	second := &product{t: t, role: "up", data: p.data, listen: freeAddress(t)}
 	second.launch()
 	if err := <-second.ended; err == nil || !strings.Contains(second.output.String(), p.data) {
 		t.Errorf("the second ended with %v:\n%s", err, second.output)

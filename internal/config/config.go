@@ -23,7 +23,7 @@ import (
 //go:embed streamspace.yaml
 var Example string
 
-// Config is the settings of `streamspace up`.
+// Config is the settings of a process, whatever its role.
 type Config struct {
 	Listen            string // host:port of the one public listener
 	DataDir           string // everything this machine keeps: homes, the private database, keys
@@ -43,11 +43,25 @@ type Config struct {
 	MaxViewers      int // on this gateway
 	KeepDesktops    bool
 
+	// Of the processes of a fleet.
+	RedisURL         string   // where they meet. May hold a password: never logged
+	TicketKey        string   // the control planes' private key; empty: one in DataDir
+	TicketPublicKeys string   // the gateways' public keys
+	GatewayURL       *url.URL // where browsers reach this gateway by itself; nil: where they reach the control plane
+	Region           string
+	Desktops         string // DesktopsLocal or DesktopsNone
+
 	MetricsListen   string // host:port for /metrics; empty: on Listen, to direct loopback clients only
 	ShutdownTimeout time.Duration
 	LogLevel        string
 	LogFormat       string
 }
+
+// Where a control plane's desktops run.
+const (
+	DesktopsLocal = "local" // sandboxed processes beside it
+	DesktopsNone  = "none"  // another control plane runs them
+)
 
 // Default is the configuration of a start without any setting.
 func Default() Config {
@@ -55,6 +69,7 @@ func Default() Config {
 		Listen:          "127.0.0.1:8080",
 		DataDir:         defaultDataDir(),
 		SessionsPerUser: 5,
+		Desktops:        DesktopsLocal,
 		MaxViewers:      9000, // two descriptors each: fits a hard limit of 20,000
 		ShutdownTimeout: 20 * time.Second,
 		LogLevel:        "info",
@@ -80,7 +95,7 @@ func defaultDataDir() string {
 func (c *Config) TLS() bool { return c.TLSSelfSigned || c.TLSCert != "" }
 
 // check returns every mistake that no single setting shows.
-func (c *Config) check() error {
+func (c *Config) check(role Role) error {
 	var mistakes []error
 	mistake := func(format string, args ...any) { mistakes = append(mistakes, fmt.Errorf(format, args...)) }
 	if (c.TLSCert == "") != (c.TLSKey == "") {
@@ -91,6 +106,7 @@ func (c *Config) check() error {
 	}
 	for _, file := range []struct{ key, path string }{
 		{"tls-cert", c.TLSCert}, {"tls-key", c.TLSKey}, {"admin-password-file", c.AdminPasswordFile}, {"template-dir", c.TemplateDir},
+		{"ticket-public-keys", c.TicketPublicKeys},
 	} {
 		if file.path == "" {
 			continue
@@ -98,6 +114,15 @@ func (c *Config) check() error {
 		if _, err := os.Stat(file.path); err != nil {
 			mistake("%s: %w", file.key, err)
 		}
+	}
+	if role&ofFleet != 0 && c.RedisURL == "" {
+		mistake("redis-url: the processes of a fleet meet in a Redis: name it")
+	}
+	if role == RoleGateway && c.TicketPublicKeys == "" {
+		mistake("ticket-public-keys: without the control planes' public keys no ticket can be checked: `streamspace ticket-keys` prints them there")
+	}
+	if role == RoleControlPlane && c.Desktops == DesktopsNone && c.PostgresURL == "" {
+		mistake("postgres-url: a control plane without desktops is one of several, which share a database: name it")
 	}
 	if c.DataDir == "" {
 		mistake("data-dir: no home directory is known, so there is no default: give one")

@@ -13,11 +13,11 @@ import (
 func load(t *testing.T, args, environ []string) (Config, error) {
 	t.Helper()
 	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
-	AddFlags(flags)
+	AddFlags(flags, RoleUp)
 	if err := flags.Parse(args); err != nil {
 		t.Fatal(err)
 	}
-	return Load(flags, environ)
+	return Load(flags, environ, RoleUp)
 }
 
 func writeFile(t *testing.T, text string) string {

@@ -12,10 +12,13 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// AddFlags declares every setting, and config, on the flag set.
-func AddFlags(flags *pflag.FlagSet) {
+// AddFlags declares every setting of the role, and config, on the flag set.
+func AddFlags(flags *pflag.FlagSet, role Role) {
 	flags.String("config", "", "`file` with settings; see 'streamspace config' (STREAMSPACE_CONFIG)")
 	for _, s := range settings {
+		if s.roles&role == 0 {
+			continue
+		}
 		usage := fmt.Sprintf("%s (%s)", s.usage, s.env())
 		if s.flag {
 			flags.Bool(s.key, false, usage)
@@ -25,9 +28,10 @@ func AddFlags(flags *pflag.FlagSet) {
 	}
 }
 
-// Load reads the configuration of one start. environ is like os.Environ's
-// result. The error lists every mistake, one a line.
-func Load(flags *pflag.FlagSet, environ []string) (Config, error) {
+// Load reads the configuration of one start in a role. environ is like
+// os.Environ's result. The error lists every mistake, one a line. Settings of
+// other roles may be there: one file serves all processes of a fleet.
+func Load(flags *pflag.FlagSet, environ []string, role Role) (Config, error) {
 	c := Default()
 	var mistakes []error
 
@@ -55,7 +59,7 @@ func Load(flags *pflag.FlagSet, environ []string) (Config, error) {
 			}
 		}
 	}
-	mistakes = append(mistakes, c.check())
+	mistakes = append(mistakes, c.check(role))
 	return c, errors.Join(mistakes...)
 }
 

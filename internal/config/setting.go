@@ -16,9 +16,25 @@ import (
 type setting struct {
 	key   string
 	usage string
+	roles Role // whose flag it is; in the file and the environment others pass over it
 	flag  bool // a bare flag means true
 	set   func(c *Config, value string) error
 }
+
+// Role is what a process is of an installation, or several.
+type Role uint8
+
+const (
+	RoleUp           Role = 1 << iota // everything in one process
+	RoleControlPlane                  // API, web page and desktops of a fleet
+	RoleGateway                       // one of a fleet's gateways
+	RoleTicketKeys                    // no process: only what it needs to find the key
+
+	anyRole    = RoleUp | RoleControlPlane | RoleGateway
+	ofDesktops = RoleUp | RoleControlPlane
+	ofStreams  = RoleUp | RoleGateway
+	ofFleet    = RoleControlPlane | RoleGateway
+)
 
 // Env is the setting's environment variable.
 func (s setting) env() string {
@@ -26,41 +42,53 @@ func (s setting) env() string {
 }
 
 var settings = []setting{
-	{key: "listen", usage: "`host:port` to serve the web page, the API and the streams on",
+	{key: "listen", roles: anyRole, usage: "`host:port` to serve the web page, the API and the streams on",
 		set: func(c *Config, v string) error { c.Listen = v; return checkAddress(v) }},
-	{key: "data-dir", usage: "`folder` for homes, the private database and keys",
+	{key: "data-dir", roles: anyRole | RoleTicketKeys, usage: "`folder` for homes, the private database and keys",
 		set: func(c *Config, v string) error { return absolute(&c.DataDir, v) }},
-	{key: "postgres-url", usage: "`url` of a PostgreSQL 13 or newer; without it a private one is kept in the data folder",
+	{key: "postgres-url", roles: ofDesktops, usage: "`url` of a PostgreSQL 13 or newer; without it a private one is kept in the data folder",
 		set: setPostgresURL},
-	{key: "admin-password-file", usage: "`file` with the first administrator's password; without it a one-time link is printed",
+	{key: "admin-password-file", roles: ofDesktops, usage: "`file` with the first administrator's password; without it a one-time link is printed",
 		set: func(c *Config, v string) error { return absolute(&c.AdminPasswordFile, v) }},
-	{key: "tls-cert", usage: "`file` with the TLS certificate chain (PEM)",
+	{key: "tls-cert", roles: anyRole, usage: "`file` with the TLS certificate chain (PEM)",
 		set: func(c *Config, v string) error { return absolute(&c.TLSCert, v) }},
-	{key: "tls-key", usage: "`file` with the TLS private key (PEM)",
+	{key: "tls-key", roles: anyRole, usage: "`file` with the TLS private key (PEM)",
 		set: func(c *Config, v string) error { return absolute(&c.TLSKey, v) }},
-	{key: "tls-self-signed", usage: "serve TLS with a certificate made here and kept in the data folder", flag: true,
+	{key: "tls-self-signed", roles: anyRole, usage: "serve TLS with a certificate made here and kept in the data folder", flag: true,
 		set: func(c *Config, v string) error { return boolean(&c.TLSSelfSigned, v) }},
-	{key: "external-url", usage: "`url` that people reach this server at, when a proxy is in front",
+	{key: "external-url", roles: anyRole, usage: "`url` that people reach this server at, when a proxy is in front",
 		set: setExternalURL},
-	{key: "allowed-origins", usage: "comma-separated `origins` whose pages may open streams, besides our own",
+	{key: "allowed-origins", roles: ofStreams, usage: "comma-separated `origins` whose pages may open streams, besides our own",
 		set: setAllowedOrigins},
-	{key: "trusted-proxies", usage: "comma-separated `networks` (CIDR) whose X-Forwarded-… headers are believed",
+	{key: "trusted-proxies", roles: anyRole, usage: "comma-separated `networks` (CIDR) whose X-Forwarded-… headers are believed",
 		set: setTrustedProxies},
-	{key: "template-dir", usage: "`folder` with further templates (*.yaml)",
+	{key: "template-dir", roles: ofDesktops, usage: "`folder` with further templates (*.yaml)",
 		set: func(c *Config, v string) error { return absolute(&c.TemplateDir, v) }},
-	{key: "sessions-per-user", usage: "`number` of live sessions one user may have",
+	{key: "sessions-per-user", roles: ofDesktops, usage: "`number` of live sessions one user may have",
 		set: func(c *Config, v string) error { return positive(&c.SessionsPerUser, v) }},
-	{key: "max-viewers", usage: "`number` of viewers that this gateway admits",
+	{key: "max-viewers", roles: ofStreams, usage: "`number` of viewers that this gateway admits",
 		set: func(c *Config, v string) error { return positive(&c.MaxViewers, v) }},
-	{key: "keep-desktops", usage: "leave desktops running when the server stops; the next start finds them again", flag: true,
+	{key: "redis-url", roles: ofFleet, usage: "`url` of the Redis in which gateways and control planes meet: redis://, rediss://, redis+sentinel://, redis+cluster://",
+		set: setRedisURL},
+	{key: "ticket-key", roles: RoleControlPlane | RoleTicketKeys, usage: "`file` with the private key that tickets are signed with, the same for all control planes; without it one is made in the data folder",
+		set: func(c *Config, v string) error { return absolute(&c.TicketKey, v) }},
+	{key: "ticket-public-keys", roles: RoleGateway, usage: "`file` with the public keys of tickets; `streamspace ticket-keys` prints it",
+		set: func(c *Config, v string) error { return absolute(&c.TicketPublicKeys, v) }},
+	{key: "gateway-url", roles: RoleGateway, usage: "`url` at which browsers reach this gateway by itself; without it they come through the control plane's address",
+		set: setGatewayURL},
+	{key: "region", roles: ofFleet, usage: "`name` of where this process is: viewers are sent to gateways of the control plane's region first",
+		set: func(c *Config, v string) error { c.Region = v; return nil }},
+	{key: "desktops", roles: RoleControlPlane, usage: "`where` desktops run: local, on this machine, or none, when another control plane runs them",
+		set: func(c *Config, v string) error { return oneOf(&c.Desktops, v, DesktopsLocal, DesktopsNone) }},
+	{key: "keep-desktops", roles: ofDesktops, usage: "leave desktops running when the server stops; the next start finds them again", flag: true,
 		set: func(c *Config, v string) error { return boolean(&c.KeepDesktops, v) }},
-	{key: "metrics-listen", usage: "`host:port` for /metrics; without it, loopback clients get it on the main listener",
+	{key: "metrics-listen", roles: anyRole, usage: "`host:port` for /metrics; without it, loopback clients get it on the main listener",
 		set: setMetricsListen},
-	{key: "shutdown-timeout", usage: "`duration` that a clean end may take",
+	{key: "shutdown-timeout", roles: anyRole, usage: "`duration` that a clean end may take",
 		set: setShutdownTimeout},
-	{key: "log-level", usage: "`level`: debug, info, warn or error",
+	{key: "log-level", roles: anyRole, usage: "`level`: debug, info, warn or error",
 		set: func(c *Config, v string) error { return oneOf(&c.LogLevel, v, "debug", "info", "warn", "error") }},
-	{key: "log-format", usage: "`format`: text or json",
+	{key: "log-format", roles: anyRole, usage: "`format`: text or json",
 		set: func(c *Config, v string) error { return oneOf(&c.LogFormat, v, "text", "json") }},
 }
 
@@ -84,8 +112,21 @@ func setPostgresURL(c *Config, v string) error {
 	return nil
 }
 
-func setExternalURL(c *Config, v string) error {
-	c.ExternalURL = nil
+// setRedisURL keeps the line; the broker reads it. It may hold a password, so no
+// message repeats it.
+func setRedisURL(c *Config, v string) error {
+	c.RedisURL = v
+	if v != "" && !strings.HasPrefix(v, "redis") {
+		return fmt.Errorf("not a redis:// URL")
+	}
+	return nil
+}
+
+func setExternalURL(c *Config, v string) error { return setOrigin(&c.ExternalURL, v) }
+func setGatewayURL(c *Config, v string) error  { return setOrigin(&c.GatewayURL, v) }
+
+func setOrigin(field **url.URL, v string) error {
+	*field = nil
 	if v == "" {
 		return nil
 	}
@@ -94,7 +135,7 @@ func setExternalURL(c *Config, v string) error {
 		return fmt.Errorf("%q is not of the form https://host", v)
 	}
 	u.Path = ""
-	c.ExternalURL = u
+	*field = u
 	return nil
 }
 
