@@ -10,7 +10,7 @@ run=(
   fonts-dejavu-core xfonts-base adwaita-icon-theme                                # what it looks like
   postgresql                                                                      # the private database
   libturbojpeg0                                                                   # JPEG for viewers that share a desktop
-  libvpx7 libyuv0                                                                 # VP9 and VP8 video; libaom3 and libopenh264-7 add AV1 and H.264
+  libvpx7 libyuv0                                                                 # VP9 and VP8 video; libaom3 adds AV1
   xterm pcmanfm mousepad galculator                                               # the first four applications
 )
 test=(redis-server python3 gcc libc6-dev chromium xdotool xclip x11-utils x11-apps tigervnc-tools procps)

@@ -9,7 +9,7 @@ import (
 
 // Colours are BT.601 in limited range for every codec: what VP8 means by
 // definition, what browsers assume where nothing is said, and what libyuv has its
-// fastest code for. VP9, AV1 and H.264 say so in the bitstream.
+// fastest code for. VP9 and AV1 say so in the bitstream.
 
 // converter turns pixels into planes.
 type converter interface {

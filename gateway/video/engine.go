@@ -8,7 +8,7 @@ import (
 // clockRate is the clock of engines in ticks a second: that of RTP video.
 const clockRate = 90_000
 
-// blockSide is the side of a block in pixels: a macroblock of VP8 and H.264, and
+// blockSide is the side of a block in pixels: a macroblock of VP8, and
 // the grain of the active maps of VP9 and AV1.
 const blockSide = 16
 

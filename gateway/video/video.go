@@ -1,5 +1,5 @@
 // Package video turns a desktop's picture and what changed in it into coded
-// video: VP9, VP8, AV1 or H.264, by the libraries that the machine has, which are
+// video: VP9, VP8 or AV1, by the libraries that the machine has, which are
 // opened when they are needed and never linked. It packs nothing into RTP and
 // knows nothing of who watches.
 //
@@ -19,19 +19,18 @@ type Codec string
 
 // The codecs, best for desktops first.
 const (
-	AV1  Codec = "AV1"
-	VP9  Codec = "VP9"
-	H264 Codec = "H264"
-	VP8  Codec = "VP8"
+	AV1 Codec = "AV1"
+	VP9 Codec = "VP9"
+	VP8 Codec = "VP8"
 )
 
 // Codecs returns every codec, in no order of merit.
-func Codecs() []Codec { return []Codec{VP8, VP9, AV1, H264} }
+func Codecs() []Codec { return []Codec{VP8, VP9, AV1} }
 
 // The bounds of what an Encoder takes.
 const (
-	// MaxSide is the longest side in pixels: what H.264's highest level and every
-	// browser's decoder still take.
+	// MaxSide is the longest side in pixels: what every browser's decoder still
+	// takes.
 	MaxSide = 8192
 	// MaxPixels bounds the memory of one encoder: 8K UHD, about 300 MB in VP9.
 	MaxPixels = 7680 * 4320
@@ -52,7 +51,7 @@ const (
 type Settings struct {
 	Codec Codec
 	// FullChroma keeps the colour of every pixel (4:4:4; profile 1 of VP9 and
-	// AV1): coloured text stays sharp. VP8 and H.264 cannot.
+	// AV1): coloured text stays sharp. VP8 cannot.
 	FullChroma bool
 	// Bitrate is the mean that frames are made to fit, in bits a second.
 	Bitrate int
@@ -97,8 +96,8 @@ type FrameOptions struct {
 
 // Frame is what came of one picture.
 type Frame struct {
-	// Data is one frame of the codec's bitstream (Annex B with H.264, a temporal
-	// unit with AV1), valid until the next call. It is empty when there was nothing
+	// Data is one frame of the codec's bitstream (a temporal unit with
+	// AV1), valid until the next call. It is empty when there was nothing
 	// to code: nothing is to be sent then.
 	Data []byte
 	Key  bool

@@ -76,12 +76,7 @@ type session struct {
 
 func newSession(t testing.TB, d *desktop, settings video.Settings) *session {
 	t.Helper()
-	e, err := video.Open(settings)
-	if err != nil {
-		t.Skip(err)
-	}
-	t.Cleanup(e.Close)
-	return &session{desktop: d, encoder: e, now: time.Unix(1_000_000, 0), each: func(video.Frame) {}}
+	return &session{desktop: d, encoder: open(t, settings), now: time.Unix(1_000_000, 0), each: func(video.Frame) {}}
 }
 
 func processorTime() time.Duration {
