@@ -319,6 +319,32 @@ func TestConnectionsBroken(t *testing.T) {
 	}
 }
 
+// A part of a cluster goes and comes back empty: what the others keep stays,
+// and all is told that it may be missing.
+func TestNodeOfAClusterRestarted(t *testing.T) {
+	t.Parallel()
+	nodes := redistest.Cluster(t, 3)
+	h := harmWith(t, redis.Options{Addresses: []string{nodes[0].Address}, Cluster: true})
+	var claims []broker.Claim
+	for range 12 {
+		claims = append(claims, h.held(long))
+	}
+	for i, node := range nodes {
+		node.Kill()
+		h.away(i + 1)
+		h.must(node.Restart())
+		h.told(broker.EventReset)
+		for _, claim := range claims {
+			h.keeps(claim)
+			if other, err := h.Claim(h.ctx, claim.Session, streamspace.NewGatewayID(), long); !errors.Is(err, broker.ErrClaimed) || other.Epoch != claim.Epoch {
+				t.Errorf("another got %+v and error %v, want ErrClaimed and epoch %d", other, err, claim.Epoch)
+			}
+		}
+		h.until("events come again", func() error { return h.Want(h.ctx, claims[0].Session) })
+		h.told(broker.EventWant)
+	}
+}
+
 // A Redis that is set up as a cache is complained about.
 func TestEvictionIsWarnedOf(t *testing.T) {
 	t.Parallel()

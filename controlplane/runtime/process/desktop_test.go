@@ -13,6 +13,43 @@ import (
 	"github.com/streamspace/streamspace/controlplane/runtime"
 )
 
+// The bench's marker program is for templates that ask for it, where it is
+// installed beside the agent.
+func TestATemplateMayRunTheMarkerProgram(t *testing.T) {
+	t.Parallel()
+	o := options(dataDir(t))
+	d := desktopOf(insideScene)
+	without := newBed(t, options(dataDir(t)))
+	if without.Availability(d.Template).Installed {
+		t.Error("a program that is not there is installed")
+	}
+	agent, err := os.ReadFile(agentBinary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	beside := dataDir(t)
+	o.AgentPath = filepath.Join(beside, "streamspace-agent")
+	if err := os.WriteFile(o.AgentPath, agent, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	script := "#!/bin/sh\necho $0 > ~/played\nexec sleep 1000\n"
+	if err := os.WriteFile(filepath.Join(beside, filepath.Base(insideScene)), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	b := newBed(t, o)
+	if !b.Availability(d.Template).Installed {
+		t.Error("it is not installed")
+	}
+	b.apply(t, d)
+	eventually(t, "it plays", func() bool { return b.homeFile(d, "played") == insideScene })
+	other := shell("ls /run > ~/run")
+	b.apply(t, other)
+	eventually(t, "another desktop looks", func() bool { return b.homeFile(other, "run") != "" })
+	if strings.Contains(b.homeFile(other, "run"), "scene") {
+		t.Error("a desktop that did not ask has it too")
+	}
+}
+
 // A person's whole way: pictures, keys, another size, the clipboard in both
 // directions, the end, and the home that is there again.
 func TestDesktopIsUsed(t *testing.T) {
