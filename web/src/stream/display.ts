@@ -1,17 +1,28 @@
 import RFB from '@novnc/novnc';
+import type { Channel } from './channel';
+import { PointerPace } from './pointer';
+import type { InputMode } from './room';
 import type { Display, DisplayEvents, Scale } from './session';
 
 const FENCE_REQUEST = 0x8000_0000; // RFB, "ServerFence": the bit that asks for an answer
 
 /**
- * noVNC with two additions: it can send a mark through the stream and hear its echo (a client fence, which every
- * server with the Fence extension answers in order), and it can leave its last picture behind.
+ * noVNC with three additions: it can send a mark through the stream and hear its echo (a client fence, which every
+ * server with the Fence extension answers in order), it can leave its last picture behind, and without control it can
+ * still tell where it points.
  *
- * noVNC takes the answer to a fence of ours for a mistake, so the handler of that message is replaced. That method is
+ * noVNC takes the answer to a fence of ours for a mistake, so the handler of that message is replaced. The methods are
  * not public; the version is pinned and the end-to-end tests see the figure.
  */
 class MeasuredRFB extends RFB {
   onEcho: (mark: string) => void = () => undefined;
+  /** Whether the pointer is sent although nothing else is; without buttons, since nothing may be pressed. */
+  pointing = false;
+
+  readonly #pace = new PointerPace((x, y) => {
+    if (!this.pointing || this._rfbConnectionState !== 'connected') return;
+    RFB.messages.pointerEvent(this._sock, this._display.absX(x), this._display.absY(y), 0);
+  });
 
   sendMark(mark: string): boolean {
     if (!this._supportsFence) return false;
@@ -31,6 +42,16 @@ class MeasuredRFB extends RFB {
     return copy;
   }
 
+  override disconnect(): void {
+    this.#pace.stop();
+    super.disconnect();
+  }
+
+  protected override _sendMouse(x: number, y: number, mask: number): void {
+    if (this.viewOnly) this.#pace.move(x, y);
+    else super._sendMouse(x, y, mask);
+  }
+
   protected override _handleServerFenceMsg(): boolean {
     if (this._sock.rQwait('ServerFence header', 8, 1)) return false;
     const header = this._sock.rQpeekBytes(8); // padding[3] flags[4] length[1]
@@ -43,9 +64,9 @@ class MeasuredRFB extends RFB {
   }
 }
 
-/** Opens a display on a socket that is connecting or open. */
-export function openDisplay(target: HTMLElement, socket: WebSocket, events: DisplayEvents): Display {
-  const rfb = new MeasuredRFB(target, socket, { shared: true });
+/** Opens a display on a channel that is connecting or open. */
+export function openDisplay(target: HTMLElement, channel: Channel, events: DisplayEvents): Display {
+  const rfb = new MeasuredRFB(target, channel, { shared: true });
   rfb.background = 'transparent';
   rfb.showDotCursor = true;
   rfb.onEcho = events.echo;
@@ -63,10 +84,8 @@ export function openDisplay(target: HTMLElement, socket: WebSocket, events: Disp
     blur: () => rfb.blur(),
     disconnect: () => rfb.disconnect(),
     lastPicture: () => rfb.lastPicture(),
-    setViewOnly: (on) => {
-      rfb.viewOnly = on;
-    },
-    setScale: (scale) => setScale(rfb, scale),
+    setInput: (mode) => setInput(rfb, mode),
+    setScale: (scale, mayResize) => setScale(rfb, scale, mayResize),
     setQuality: (quality, compression) => {
       rfb.qualityLevel = quality;
       rfb.compressionLevel = compression;
@@ -74,11 +93,20 @@ export function openDisplay(target: HTMLElement, socket: WebSocket, events: Disp
   };
 }
 
-function setScale(rfb: RFB, scale: Scale): void {
+function setInput(rfb: MeasuredRFB, mode: InputMode): void {
+  rfb.pointing = mode === 'pointer';
+  const viewOnly = mode !== 'full';
+  // Setting it takes or lets go of the keyboard, and with it the keys that are held down.
+  if (rfb.viewOnly !== viewOnly) rfb.viewOnly = viewOnly;
+}
+
+function setScale(rfb: RFB, scale: Scale, mayResize: boolean): void {
   // Remote resizing takes a moment, and a server may refuse it: until then fit the picture to the window.
   rfb.scaleViewport = scale !== 'native';
   rfb.clipViewport = false;
-  rfb.resizeSession = scale === 'remote';
+  const resize = scale === 'remote' && mayResize;
+  // Setting it asks for the size of this window: not anew whenever something else has changed.
+  if (rfb.resizeSession !== resize) rfb.resizeSession = resize;
 }
 
 function detailOf(event: Event, key: string): string {

@@ -9,9 +9,12 @@ declare module '@novnc/novnc' {
   }
 
   export default class RFB extends EventTarget {
-    constructor(target: Element, channel: WebSocket, options?: { shared?: boolean });
+    constructor(target: Element, channel: object, options?: { shared?: boolean });
 
-    static messages: { clientFence(sock: ReceiveQueue, flags: number, payload: string): void };
+    static messages: {
+      clientFence(sock: ReceiveQueue, flags: number, payload: string): void;
+      pointerEvent(sock: ReceiveQueue, x: number, y: number, mask: number): void;
+    };
 
     viewOnly: boolean;
     focusOnClick: boolean;
@@ -34,7 +37,10 @@ declare module '@novnc/novnc' {
     /** Not public: see stream/display.ts. */
     protected _sock: ReceiveQueue;
     protected _canvas: HTMLCanvasElement;
+    protected _display: { absX(x: number): number; absY(y: number): number };
+    protected _rfbConnectionState: string;
     protected _supportsFence: boolean;
+    protected _sendMouse(x: number, y: number, mask: number): void;
     protected _handleServerFenceMsg(): boolean;
   }
 }

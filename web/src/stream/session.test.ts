@@ -75,8 +75,8 @@ class World {
   }
 
   /** The socket opens and the desktop answers. */
-  arrive(): void {
-    this.socket().accept();
+  arrive(protocol = 'binary'): void {
+    this.socket().accept(protocol);
     this.display().events.connect();
   }
 }
@@ -94,8 +94,8 @@ function fakeDisplay(calls: string[]): Display {
     blur: () => calls.push('blur'),
     disconnect: () => calls.push('disconnect'),
     lastPicture: () => document.createElement('canvas'),
-    setViewOnly: (on) => calls.push(`view only ${on}`),
-    setScale: (scale) => calls.push(`scale ${scale}`),
+    setInput: (mode) => calls.push(`input ${mode}`),
+    setScale: (scale, mayResize) => calls.push(`scale ${scale}${mayResize ? '' : ' without resizing'}`),
     setQuality: (quality, compression) => calls.push(`quality ${quality} ${compression}`),
   };
 }
@@ -126,14 +126,14 @@ describe('connecting', () => {
     expect(world.socket().url).toBe('ws://gateway/1');
     world.arrive();
     expect(world.state).toMatchObject({ phase: 'connected', attempt: 0, closure: null, retryAt: null });
-    expect(world.display().calls).toContain('view only false');
+    expect(world.display().calls).toContain('input full');
     expect(world.display().calls).toContain('scale remote');
   });
 
   it('shows the picture only, without the permission to control', async () => {
     world.permissions = ['view'];
     await world.connect();
-    expect(world.display().calls).toContain('view only true');
+    expect(world.display().calls).toContain('input none');
     world.stream.paste('secret');
     expect(world.display().calls).not.toContain('paste secret');
   });
@@ -313,7 +313,7 @@ describe('measuring', () => {
 it('hands settings on at once and to later connections', async () => {
   await world.connect();
   world.stream.configure({ scale: 'native', quality: 9, compression: 0 });
-  expect(world.display().calls.slice(-3)).toEqual(['view only false', 'scale native', 'quality 9 0']);
+  expect(world.display().calls.slice(-3)).toEqual(['input full', 'scale native', 'quality 9 0']);
   world.socket().drop(1006);
   await vi.advanceTimersByTimeAsync(500);
   expect(world.display().calls).toContain('scale native');
@@ -326,4 +326,26 @@ it('leaves nothing behind when it closes', async () => {
   expect(world.display().calls).toContain('disconnect');
   expect(world.socket().closedWith).toHaveLength(1);
   expect(world.target.childElementCount).toBe(0);
+});
+
+it('sends no keys while another has control, and does not ask for the size of this window', async () => {
+  await world.open();
+  world.socket().accept('streamspace.v1');
+  const tell = (message: unknown) => world.socket().receive(JSON.stringify(message));
+  tell({ type: 'welcome', viewer: 'vwr_1' });
+  tell({ type: 'viewers', items: [{ viewer: 'vwr_1' }, { viewer: 'vwr_2' }] });
+  tell({ type: 'control', holder: 'vwr_2', requests: [], idle: false });
+  world.display().events.connect();
+  const applied = () =>
+    world
+      .display()
+      .calls.filter((call) => /^(input|scale) /.test(call))
+      .slice(-2);
+  expect(applied()).toEqual(['input pointer', 'scale remote without resizing']);
+  tell({ type: 'control', holder: 'vwr_1', requests: [], idle: false });
+  expect(applied()).toEqual(['input full', 'scale remote']);
+  world.stream.room.release();
+  expect(world.socket().sent).toEqual(['{"type":"control.release"}']);
+  world.socket().drop(1006);
+  expect(world.stream.room.state.get().present).toBe(false);
 });

@@ -1,7 +1,10 @@
 import { backoff } from './backoff';
+import { Channel } from './channel';
 import { CLOSE_CODES, explainClose, explainRefusal, LOST, UNREACHABLE } from './closure';
 import type { Closure, Refusal } from './closure';
 import { LatencyMeter } from './latency';
+import { RoomClient } from './room';
+import type { InputMode } from './room';
 import { Store } from './store';
 import { permissionsOf } from './ticket';
 import type { Permission, Ticket } from './ticket';
@@ -41,8 +44,9 @@ export interface Display {
   blur(): void;
   disconnect(): void;
   lastPicture(): HTMLCanvasElement | null;
-  setViewOnly(on: boolean): void;
-  setScale(scale: Scale): void;
+  setInput(mode: InputMode): void;
+  /** `mayResize` says whether the desktop may take the size of this window. */
+  setScale(scale: Scale, mayResize: boolean): void;
   setQuality(quality: number, compression: number): void;
 }
 
@@ -59,7 +63,7 @@ export interface Surroundings {
   /** Asks the API for a ticket with these permissions, or with what is usual. Throws a Refusal. */
   openTicket(permissions: readonly Permission[] | null, signal: AbortSignal): Promise<Ticket>;
   openSocket(url: string): WebSocket;
-  openDisplay(target: HTMLElement, socket: WebSocket, events: DisplayEvents): Display;
+  openDisplay(target: HTMLElement, channel: Channel, events: DisplayEvents): Display;
   random(): number;
 }
 
@@ -119,6 +123,8 @@ export class StreamSession {
   readonly stats = new Store<StreamStats>(NO_STATS);
   /** The text that was last copied inside the desktop. */
   readonly clipboard = new Store<string>('');
+  /** Who else is here, and who has control. */
+  readonly room = new RoomClient();
 
   readonly #world: Surroundings;
   #target: HTMLElement | null = null;
@@ -133,6 +139,7 @@ export class StreamSession {
     this.#settings = settings;
     this.#wanted = wanted;
     this.#world = world;
+    this.room.state.subscribe(() => this.#apply());
   }
 
   /** Connects and stays connected; the picture appears in target. */
@@ -174,6 +181,11 @@ export class StreamSession {
     return this.state.get().permissions.has(permission);
   }
 
+  /** What of the input here reaches the gateway now. */
+  inputMode(): InputMode {
+    return this.room.inputMode(this.state.get().permissions);
+  }
+
   sendKey(keysym: number, code: string, down?: boolean): void {
     this.#current?.display?.sendKey(keysym, code, down);
   }
@@ -184,7 +196,7 @@ export class StreamSession {
 
   /** Offers the text as the desktop's clipboard. */
   paste(text: string): void {
-    if (this.allows('clipboard.in')) this.#current?.display?.paste(text);
+    if (this.allows('clipboard.in') && this.inputMode() === 'full') this.#current?.display?.paste(text);
   }
 
   focus(): void {
@@ -241,7 +253,11 @@ export class StreamSession {
     socket.addEventListener('close', (event) =>
       this.#finish(attempt, explainClose(event.code, attempt.opened)),
     );
-    attempt.display = this.#world.openDisplay(this.#target, socket, {
+    const channel = new Channel(socket, (text) => {
+      if (this.#current === attempt) this.room.receive(text);
+    });
+    this.room.enter((text) => channel.sendText(text));
+    attempt.display = this.#world.openDisplay(this.#target, channel, {
       connect: () => this.#connected(attempt),
       disconnect: () => this.#finish(attempt, LOST),
       name: (name) => this.#update({ name }),
@@ -297,6 +313,7 @@ export class StreamSession {
     clearTimeout(this.#retry);
     const attempt = this.#current;
     this.#current = null;
+    this.room.leave();
     this.stats.set(NO_STATS);
     if (!attempt) return;
     clearTimeout(attempt.timer);
@@ -315,8 +332,8 @@ export class StreamSession {
   #apply(): void {
     const display = this.#current?.display;
     if (!display) return;
-    display.setViewOnly(!this.allows('control'));
-    display.setScale(this.#settings.scale);
+    display.setInput(this.inputMode());
+    display.setScale(this.#settings.scale, this.room.mayResize());
     display.setQuality(this.#settings.quality, this.#settings.compression);
   }
 

@@ -1,5 +1,6 @@
 import { useEffect, useState, useSyncExternalStore } from 'react';
 import { api } from '../../api/resources';
+import { PROTOCOLS } from '../../stream/channel';
 import { ClipboardSync } from '../../stream/clipboard';
 import { openDisplay } from '../../stream/display';
 import { StreamSession } from '../../stream/session';
@@ -19,7 +20,7 @@ export function useStream(id: string, wanted: readonly Permission[] | null) {
     () =>
       new StreamSession(settings, wanted, {
         openTicket: (permissions, signal) => api.connect(id, permissions, signal),
-        openSocket: (url) => new WebSocket(url, 'binary'),
+        openSocket: (url) => new WebSocket(url, [...PROTOCOLS]),
         openDisplay,
         random: Math.random,
       }),
