@@ -12,6 +12,7 @@ import { CatalogPage } from './pages/catalog';
 import { NotFoundPage } from './pages/not-found';
 import { SessionsPage } from './pages/sessions';
 import { loadViewer } from './pages/viewer/load';
+import { JoinPage } from './pages/join/join-page';
 import { SetupPage } from './pages/setup';
 import { SignInPage } from './pages/signin';
 import { Shell } from './shell/shell';
@@ -35,6 +36,7 @@ const router = createBrowserRouter([
     children: [
       { path: 'signin', element: <SignInPage /> },
       { path: 'setup', element: <SetupPage /> },
+      { path: 'join', element: <JoinPage /> },
       {
         element: <RequireLogin />,
         children: [

@@ -1,8 +1,9 @@
 import createClient from 'openapi-fetch';
 import type { Permission } from '../stream/ticket';
 import type { paths } from './schema';
-import { API_BASE, transport } from './transport';
-import type { NewUser, SessionChange, UserChange } from './types';
+import { API_BASE, Problem, transport } from './transport';
+import type { Scope } from './keys';
+import type { NewUser, SessionChange, ShareWish, UserChange } from './types';
 
 const client = createClient<paths>({
   baseUrl: new URL(API_BASE, window.location.origin).href,
@@ -15,6 +16,9 @@ const PAGE = 50;
 /** The most sessions a list asks for; nobody has that many running, and the API allows no more. */
 const ALL_SESSIONS = 100;
 
+/** The most shares that are listed: the API allows no more in one answer. */
+const ALL_SHARES = 100;
+
 /** The transport throws a Problem for everything but success, so that what arrives here has its data. */
 async function answer<T>(call: Promise<{ data?: T }>): Promise<NonNullable<T>> {
   const { data } = await call;
@@ -24,6 +28,16 @@ async function answer<T>(call: Promise<{ data?: T }>): Promise<NonNullable<T>> {
 
 async function done(call: Promise<unknown>): Promise<void> {
   await call;
+}
+
+/** A picture as an image's address that needs no freeing. */
+function dataURL(blob: Blob): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(String(reader.result));
+    reader.onerror = () => reject(new Error('the picture cannot be read'));
+    reader.readAsDataURL(blob);
+  });
 }
 
 const one = (id: string) => ({ params: { path: { id } } });
@@ -58,7 +72,7 @@ export const api = {
 
   templates: () => answer(client.GET('/templates')),
 
-  sessions: (scope: 'mine' | 'all') =>
+  sessions: (scope: Scope) =>
     answer(client.GET('/sessions', { params: { query: { scope, limit: ALL_SESSIONS } } })),
   session: (id: string) => answer(client.GET('/sessions/{id}', one(id))),
   /** `key` makes a repeated request the same one: a click starts one desktop, however often it is sent. */
@@ -75,6 +89,37 @@ export const api = {
         signal,
       }),
     ),
+
+  shares: (session: string) =>
+    answer(
+      client.GET('/sessions/{id}/shares', {
+        params: { path: { id: session }, query: { limit: ALL_SHARES } },
+      }),
+    ),
+  share: (session: string, body: ShareWish) =>
+    answer(client.POST('/sessions/{id}/shares', { ...one(session), body })),
+  changeShare: (session: string, share: string, permissions: Permission[]) =>
+    answer(
+      client.PATCH('/sessions/{id}/shares/{share}', {
+        params: { path: { id: session, share } },
+        body: { permissions },
+      }),
+    ),
+  endShare: (session: string, share: string) =>
+    done(client.DELETE('/sessions/{id}/shares/{share}', { params: { path: { id: session, share } } })),
+  /** Comes in with a link, without an account. */
+  join: (token: string, name: string, signal?: AbortSignal) =>
+    answer(client.POST('/join', { body: { token, name }, ...(signal && { signal }) })),
+  /** The small picture of a session, for an image's address; null while there is none. */
+  thumbnail: async (session: string): Promise<string | null> => {
+    try {
+      const request = new Request(`${API_BASE}/sessions/${session}/thumbnail`);
+      return await dataURL(await (await transport.fetch(request)).blob());
+    } catch (error) {
+      if (error instanceof Problem && error.status === 404) return null;
+      throw error;
+    }
+  },
 
   homes: () => answer(client.GET('/homes')),
   deleteHome: (id: string) => done(client.DELETE('/homes/{id}', one(id))),

@@ -41,6 +41,7 @@ export class Transport {
 /** A refused sign-in is an answer, not the end of a sign-in. */
 function isSignIn(request: Request): boolean {
   const path = new URL(request.url).pathname;
+  if (path === `${API_BASE}/join`) return true;
   return path.startsWith(`${API_BASE}/auth/`) && !path.startsWith(`${API_BASE}/auth/logins`);
 }
 

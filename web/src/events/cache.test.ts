@@ -1,6 +1,7 @@
 import { QueryClient } from '@tanstack/react-query';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { keys } from '../api/keys';
+import type { Scope } from '../api/keys';
 import type { LiveEvent, Session, SessionPage } from '../api/types';
 import { aSession, owner } from '../testing/session';
 import { applyEvent, put, withSession } from './cache';
@@ -19,7 +20,7 @@ const event = (type: LiveEvent['type'], session?: Session): LiveEvent => ({
   at: '2026-11-23T10:00:00Z',
   ...(session && { session, subject: session.id }),
 });
-const list = (scope: 'mine' | 'all') =>
+const list = (scope: Scope) =>
   client.getQueryData<SessionPage>(keys.sessions(scope))?.items.map((one) => `${one.id} ${one.state}`);
 
 describe('a session event', () => {
@@ -52,6 +53,19 @@ describe('a session event', () => {
     applyEvent(client, event('session.updated', aSession({ state: 'stopped' })), owner.id);
     expect(list('mine')).toEqual([]);
     expect(client.getQueryData<Session>(keys.session('ses_1'))?.state).toBe('stopped');
+  });
+
+  it('follows what others share, and forgets it when they end that', () => {
+    client.setQueryData(keys.sessions('shared'), { items: [] });
+    const other = { id: 'usr_grace', username: 'grace' };
+    const theirs = aSession({ id: 'ses_3', owner: other, sharedBy: other });
+    applyEvent(client, event('session.shared', theirs), owner.id);
+    expect(list('shared')).toEqual(['ses_3 running']);
+    expect(list('mine')).toEqual(['ses_1 running']);
+    applyEvent(client, { ...event('session.unshared'), subject: 'ses_3' }, owner.id);
+    expect(list('shared')).toEqual([]);
+    applyEvent(client, { ...event('session.shares'), subject: 'ses_1' }, owner.id); // its list of shares changed
+    expect(list('mine')).toEqual(['ses_1 running']);
   });
 
   it('forgets a deleted one', () => {

@@ -1,9 +1,12 @@
 import type { QueryClient } from '@tanstack/react-query';
 import { keys } from '../api/keys';
+import type { Scope } from '../api/keys';
 import type { LiveEvent, Session, SessionPage } from '../api/types';
 
 /** States that lists leave out unless they are asked for. */
 const OVER = new Set<Session['state']>(['stopped']);
+
+const SCOPES: readonly Scope[] = ['mine', 'shared', 'all'];
 
 /** A list of sessions after one of them changed: newest first, the stopped ones gone. */
 export function withSession(list: readonly Session[], changed: Session): Session[] {
@@ -24,6 +27,15 @@ export function applyEvent(client: QueryClient, event: LiveEvent, userId: string
   if (area !== 'session') return undefined;
   const id = event.session?.id ?? event.subject;
   if (id === undefined) return undefined;
+  if (event.type === 'session.shares') {
+    void client.invalidateQueries({ queryKey: keys.shares(id) });
+    return undefined;
+  }
+  if (event.type === 'session.unshared') {
+    updateList(client, 'shared', (list) => list.filter((session) => session.id !== id));
+    void client.invalidateQueries({ queryKey: keys.session(id) }); // an administrator still sees it
+    return undefined;
+  }
   const before = client.getQueryData<Session>(keys.session(id)) ?? known(client, id);
   if (event.session) write(client, event.session, userId);
   else drop(client, id);
@@ -50,20 +62,17 @@ function write(client: QueryClient, session: Session, userId: string): void {
   refetchIfUnderWay(client, queryKey);
   updateList(client, 'all', (list) => withSession(list, session));
   if (session.owner.id === userId) updateList(client, 'mine', (list) => withSession(list, session));
+  if (session.sharedBy) updateList(client, 'shared', (list) => withSession(list, session));
 }
 
 function drop(client: QueryClient, id: string): void {
   client.removeQueries({ queryKey: keys.session(id) });
-  for (const scope of ['mine', 'all'] as const) {
+  for (const scope of SCOPES) {
     updateList(client, scope, (list) => list.filter((session) => session.id !== id));
   }
 }
 
-function updateList(
-  client: QueryClient,
-  scope: 'mine' | 'all',
-  change: (list: Session[]) => Session[],
-): void {
+function updateList(client: QueryClient, scope: Scope, change: (list: Session[]) => Session[]): void {
   const queryKey = keys.sessions(scope);
   client.setQueryData<SessionPage>(queryKey, (page) => page && { ...page, items: change(page.items) });
   refetchIfUnderWay(client, queryKey);
@@ -75,9 +84,7 @@ function refetchIfUnderWay(client: QueryClient, queryKey: readonly unknown[]): v
 }
 
 function known(client: QueryClient, id: string): Session | undefined {
-  return (['mine', 'all'] as const)
-    .map((scope) =>
-      client.getQueryData<SessionPage>(keys.sessions(scope))?.items.find((item) => item.id === id),
-    )
-    .find((session) => session !== undefined);
+  return SCOPES.map((scope) =>
+    client.getQueryData<SessionPage>(keys.sessions(scope))?.items.find((item) => item.id === id),
+  ).find((session) => session !== undefined);
 }

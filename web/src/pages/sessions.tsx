@@ -1,10 +1,12 @@
-import { Box, Button } from '@mui/material';
+import { Box, Button, Typography } from '@mui/material';
 import { useQuery } from '@tanstack/react-query';
 import { Monitor } from 'lucide-react';
 import { Link } from 'react-router';
 import { keys } from '../api/keys';
 import { api } from '../api/resources';
+import type { Session } from '../api/types';
 import { useSessionActions } from '../sessions/actions';
+import type { SessionActions } from '../sessions/actions';
 import { SessionCard } from '../sessions/session-card';
 import { cardGrid, LoadingCards } from '../ui/loading';
 import { Empty, PageHeader } from '../ui/page';
@@ -15,6 +17,7 @@ export function SessionsPage() {
     queryKey: keys.sessions('mine'),
     queryFn: () => api.sessions('mine'),
   });
+  const shared = useQuery({ queryKey: keys.sessions('shared'), queryFn: () => api.sessions('shared') });
   const actions = useSessionActions();
   return (
     <>
@@ -43,15 +46,27 @@ export function SessionsPage() {
           sessions.
         </Empty>
       )}
-      {data && data.items.length > 0 && (
-        <Box component="ul" sx={{ ...cardGrid, listStyle: 'none', p: 0, m: 0 }}>
-          {data.items.map((session) => (
-            <Box component="li" key={session.id} sx={{ display: 'grid' }}>
-              <SessionCard session={session} actions={actions} />
-            </Box>
-          ))}
+      {data && data.items.length > 0 && <Cards sessions={data.items} actions={actions} />}
+      {shared.data && shared.data.items.length > 0 && (
+        <Box component="section" aria-labelledby="shared-title" sx={{ mt: 5 }}>
+          <Typography variant="h2" id="shared-title" sx={{ mb: 2 }}>
+            Shared with me
+          </Typography>
+          <Cards sessions={shared.data.items} actions={actions} />
         </Box>
       )}
     </>
+  );
+}
+
+function Cards({ sessions, actions }: { sessions: readonly Session[]; actions: SessionActions }) {
+  return (
+    <Box component="ul" sx={{ ...cardGrid, listStyle: 'none', p: 0, m: 0 }}>
+      {sessions.map((session) => (
+        <Box component="li" key={session.id} sx={{ display: 'grid' }}>
+          <SessionCard session={session} actions={actions} />
+        </Box>
+      ))}
+    </Box>
   );
 }

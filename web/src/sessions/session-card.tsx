@@ -11,7 +11,7 @@ import {
   Stack,
   Typography,
 } from '@mui/material';
-import { EllipsisVertical, Eye, Moon, Pencil, Play, Square, Sun } from 'lucide-react';
+import { EllipsisVertical, Eye, Moon, Pencil, Play, Share2, Square, Sun } from 'lucide-react';
 import { useState } from 'react';
 import { Link } from 'react-router';
 import type { Session } from '../api/types';
@@ -22,12 +22,15 @@ import { Ago } from '../ui/time';
 import type { SessionActions } from './actions';
 import { Progress } from './progress';
 import { RenameDialog } from './rename-dialog';
+import { ShareDialog } from './share-dialog';
 import { comingUp, openable, stepsOf } from './steps';
+import { Thumbnail } from './thumbnail';
 
 export function SessionCard({ session, actions }: { session: Session; actions: SessionActions }) {
   const open = openable(session.state);
   return (
     <Card component="article" aria-label={session.name} sx={{ display: 'flex', flexDirection: 'column' }}>
+      <Thumbnail session={session} />
       <CardContent sx={{ flex: 1 }}>
         <Stack direction="row" spacing={1.75} sx={{ alignItems: 'flex-start' }}>
           <AppIcon name={session.icon} muted={session.state === 'hibernated'} />
@@ -37,9 +40,10 @@ export function SessionCard({ session, actions }: { session: Session; actions: S
             </Typography>
             <Typography variant="body2" color="textSecondary" noWrap>
               {session.templateDisplayName}
+              {session.sharedBy && ` · shared by ${session.sharedBy.username}`}
             </Typography>
           </Box>
-          <SessionMenu session={session} actions={actions} />
+          {session.permissions.includes('admin') && <SessionMenu session={session} actions={actions} />}
         </Stack>
         <Stack direction="row" spacing={1} sx={{ mt: 2, alignItems: 'center', flexWrap: 'wrap' }} useFlexGap>
           <StateChip state={session.state} />
@@ -74,7 +78,7 @@ export function SessionCard({ session, actions }: { session: Session; actions: S
             {session.state === 'hibernated' ? 'Wake and open' : 'Open'}
           </Button>
         )}
-        {session.state === 'failed' && (
+        {session.state === 'failed' && session.permissions.includes('admin') && (
           <Button
             variant="contained"
             fullWidth
@@ -133,6 +137,7 @@ function Facts({ session }: { session: Session }) {
 export function SessionMenu({ session, actions }: { session: Session; actions: SessionActions }) {
   const [anchor, setAnchor] = useState<HTMLElement | null>(null);
   const [renaming, setRenaming] = useState(false);
+  const [sharing, setSharing] = useState(false);
   const choose = (action: () => void) => () => {
     setAnchor(null);
     action();
@@ -155,6 +160,12 @@ export function SessionMenu({ session, actions }: { session: Session; actions: S
             <Pencil size={18} />
           </ListItemIcon>
           Rename
+        </MenuItem>
+        <MenuItem disabled={ending} onClick={choose(() => setSharing(true))}>
+          <ListItemIcon>
+            <Share2 size={18} />
+          </ListItemIcon>
+          Share
         </MenuItem>
         {asleep ? (
           <MenuItem onClick={choose(() => actions.wake(session))}>
@@ -182,6 +193,7 @@ export function SessionMenu({ session, actions }: { session: Session; actions: S
           Stop
         </MenuItem>
       </Menu>
+      {sharing && <ShareDialog session={session} onClose={() => setSharing(false)} />}
       {renaming && (
         <RenameDialog
           session={session}

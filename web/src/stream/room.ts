@@ -180,3 +180,13 @@ export class RoomClient {
 export function personOf(room: RoomState, id: string | null): Person | null {
   return room.people.find((person) => person.viewer === id) ?? null;
 }
+
+/** Colours of people, dark enough for white text on them (4.5 to 1). */
+const COLORS = ['#b3261e', '#1a5fb4', '#00695c', '#7b1fa2', '#8a4b00', '#2e6b1f', '#ad1457', '#3949ab'];
+
+/** Somebody's colour: the same for everybody who sees it. */
+export function colorOf(viewer: string): string {
+  let sum = 0;
+  for (const letter of viewer) sum = (sum * 31 + letter.charCodeAt(0)) >>> 0;
+  return COLORS[sum % COLORS.length] ?? '#1a5fb4';
+}

@@ -57,7 +57,9 @@ type Answer = { status?: number; json?: unknown } | ((body: unknown) => { status
 export function stubApi(answers: Record<string, Answer>) {
   const sent: { call: string; body: unknown }[] = [];
   vi.stubGlobal('fetch', async (request: Request) => {
-    const call = `${request.method} ${new URL(request.url).pathname.replace('/api/v1', '')}`;
+    const { pathname, searchParams } = new URL(request.url);
+    const call = `${request.method} ${pathname.replace('/api/v1', '')}`;
+    if (searchParams.get('scope') === 'shared') return Response.json({ items: [] });
     const text = await request.text();
     const body: unknown = text === '' ? undefined : JSON.parse(text);
     sent.push({ call, body });

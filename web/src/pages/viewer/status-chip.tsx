@@ -3,6 +3,7 @@ import { RotateCw } from 'lucide-react';
 import { useState } from 'react';
 import { qualityOf } from '../../stream/latency';
 import type { LatencyQuality } from '../../stream/latency';
+import type { ServerStatus } from '../../stream/room-message';
 import type { StreamSession, StreamState, StreamStats } from '../../stream/session';
 import { Spoken } from '../../ui/spoken';
 import { Dot } from '../../ui/state-chip';
@@ -40,6 +41,7 @@ export function statusOf(state: StreamState, stats: StreamStats) {
 export function StatusChip({ stream }: { stream: StreamSession }) {
   const state = useStore(stream.state);
   const stats = useStore(stream.stats);
+  const served = useStore(stream.room.status);
   const [opener, setOpener] = useState<Opener | null>(null);
   const [open, setOpen] = useState(false);
   const status = statusOf(state, stats);
@@ -81,6 +83,7 @@ export function StatusChip({ stream }: { stream: StreamSession }) {
         <Stack spacing={1.5} sx={{ p: 2, width: 320, maxWidth: '100%' }}>
           <Figure name="Round trip" value={round ?? 'not measured'} />
           <Figure name="Receiving" value={`${bytes(stats.bytesPerSecond)}/s`} />
+          {served && <Served status={served} />}
           <Typography variant="body2" color="textSecondary">
             Every two seconds a mark travels through the stream to the desktop and back, behind all picture
             data. The figure is the median of the last five and includes decoding and painting here: it is
@@ -98,6 +101,29 @@ export function StatusChip({ stream }: { stream: StreamSession }) {
           </Button>
         </Stack>
       </ToolPopover>
+    </>
+  );
+}
+
+/** What the gateway knows of the stream. */
+function Served({ status }: { status: ServerStatus }) {
+  const ms = (value: number | null) =>
+    value === null ? 'not measured' : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
+  return (
+    <>
+      <Figure name="To the gateway and back" value={ms(status.roundTripMs)} />
+      <Figure name="Age of a frame on arrival" value={ms(status.frameAgeMs)} />
+      <Figure name="From your input to its frame" value={ms(status.clickToPixelMs)} />
+      <Figure
+        name="Frames"
+        value={status.framesPerSecond === null ? 'none' : `${status.framesPerSecond} a second`}
+      />
+      {status.mode === 'hub' && (
+        <>
+          <Figure name="Shared, in quality" value={status.quality ?? 'not known'} />
+          <Figure name="Frames replaced by newer ones" value={String(status.dropped)} />
+        </>
+      )}
     </>
   );
 }

@@ -2,6 +2,7 @@ import { act, screen, waitFor } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { SessionActions } from '../../sessions/actions';
+import { SessionMenu } from '../../sessions/session-card';
 import { ClipboardSync } from '../../stream/clipboard';
 import { CLOSE_CODES } from '../../stream/closure';
 import { StreamSession } from '../../stream/session';
@@ -10,6 +11,7 @@ import type { Permission } from '../../stream/ticket';
 import { mistakesIn } from '../../testing/axe';
 import { renderPage } from '../../testing/render';
 import { aSession } from '../../testing/session';
+import { ControlNotice, noticeOf } from './control-notice';
 import { Overlay } from './overlay';
 import { DEFAULTS } from './settings';
 import { Toolbar } from './toolbar';
@@ -46,12 +48,13 @@ function renderToolbar(permissions: readonly Permission[], more: { onTakeControl
   return renderPage(
     <main>
       <Toolbar
-        session={aSession()}
+        title="Terminal"
         stream={stream}
         sync={new ClipboardSync(stream)}
         settings={DEFAULTS}
         configure={() => undefined}
-        actions={actions}
+        back="/sessions"
+        menu={<SessionMenu session={aSession()} actions={actions} />}
         hidden={false}
         onReveal={() => undefined}
         fullscreen={false}
@@ -168,5 +171,81 @@ describe('the overlay', () => {
     be({ phase: 'connected' });
     renderOverlay();
     expect(screen.queryByRole('heading')).toBeNull();
+  });
+});
+
+describe('with others there', () => {
+  const tell = (message: unknown) => act(() => stream.room.receive(JSON.stringify(message)));
+  const person = (viewer: string, name: string, permissions: readonly string[] = ['view', 'control']) => ({
+    viewer,
+    name,
+    you: viewer === 'vwr_1',
+    permissions,
+    since: '2026-11-23T10:00:00Z',
+    guest: viewer !== 'vwr_1',
+  });
+
+  function meet(holder: string | null, requests: readonly string[] = []) {
+    tell({ type: 'welcome', viewer: 'vwr_1' });
+    tell({ type: 'viewers', items: [person('vwr_1', 'Ada'), person('vwr_2', 'Grace')], total: 2 });
+    tell({ type: 'control', holder, requests: requests.map((viewer) => ({ viewer })), idle: false });
+  }
+
+  it('shows who is there, and gives control', async () => {
+    const user = userEvent.setup();
+    const { container } = renderToolbar(owner);
+    expect(screen.queryByRole('button', { name: /People/ })).not.toBeInTheDocument();
+    const give = vi.spyOn(stream.room, 'give');
+    meet('vwr_1');
+    await user.click(screen.getByRole('button', { name: 'People: 2 are here' }));
+    expect(screen.getByText('Ada (you)')).toBeInTheDocument();
+    expect(await mistakesIn(container)).toEqual([]);
+    await user.click(screen.getByRole('button', { name: 'Give control to Grace' }));
+    expect(give).toHaveBeenCalledWith('vwr_2');
+  });
+
+  it('has no special keys for who has no control', () => {
+    renderToolbar(owner);
+    meet('vwr_2');
+    expect(screen.queryByRole('button', { name: 'Special keys' })).not.toBeInTheDocument();
+  });
+
+  it('says who asks, and lets the holder answer', async () => {
+    const user = userEvent.setup();
+    be({ phase: 'connected', permissions: new Set(owner) });
+    const { container } = renderPage(
+      <main>
+        <ControlNotice stream={stream} />
+      </main>,
+    );
+    const deny = vi.spyOn(stream.room, 'deny');
+    expect(screen.queryByTestId('control-notice')).not.toBeInTheDocument();
+    meet('vwr_1', ['vwr_2']);
+    expect(screen.getByTestId('control-notice')).toHaveTextContent('Grace asks for control');
+    expect(screen.getByRole('status')).toHaveTextContent('Grace asks for control');
+    expect(await mistakesIn(container)).toEqual([]);
+    await user.click(screen.getByRole('button', { name: 'Not now' }));
+    expect(deny).toHaveBeenCalledWith('vwr_2');
+    meet('vwr_2');
+    expect(screen.getByTestId('control-notice')).toHaveTextContent('Grace has control');
+    tell({ type: 'refused', request: 'control.request', code: 'denied', detail: 'Grace wants to go on.' });
+    expect(screen.getByTestId('control-notice')).toHaveTextContent('Grace wants to go on.');
+  });
+
+  it('tells what there is to tell', () => {
+    const all = new Set<Permission>(['view', 'control']);
+    meet('vwr_2', ['vwr_1']);
+    expect(noticeOf(stream.room.state.get(), all)).toEqual({ kind: 'asking', name: 'Grace' });
+    meet('vwr_2');
+    expect(noticeOf(stream.room.state.get(), all)).toMatchObject({
+      kind: 'other',
+      mayAsk: true,
+      mayTake: false,
+    });
+    const admin = new Set<Permission>(['view', 'control', 'admin']);
+    expect(noticeOf(stream.room.state.get(), admin)).toMatchObject({ mayAsk: false, mayTake: true });
+    expect(noticeOf(stream.room.state.get(), new Set<Permission>(['view']))).toBeNull();
+    meet(null);
+    expect(noticeOf(stream.room.state.get(), all)).toBeNull();
   });
 });

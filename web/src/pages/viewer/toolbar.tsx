@@ -9,31 +9,34 @@ import {
   Minimize,
   MonitorCog,
   SquareAsterisk,
+  Users,
 } from 'lucide-react';
 import { useRef, useState } from 'react';
 import { Link } from 'react-router';
-import type { Session } from '../../api/types';
-import type { SessionActions } from '../../sessions/actions';
-import { SessionMenu } from '../../sessions/session-card';
 import type { ClipboardSync } from '../../stream/clipboard';
 import type { Settings, StreamSession } from '../../stream/session';
 import { ClipboardPanel } from './clipboard-panel';
 import { DisplayPanel } from './display-panel';
 import { KeysPanel } from './keys-panel';
+import { PeoplePanel } from './people-panel';
 import { StatusChip } from './status-chip';
 import { openerOf, ToolPopover } from './tool-popover';
 import type { Opener } from './tool-popover';
-import { useStore } from './use-stream';
+import { useRoom, useStore } from './use-stream';
 
-type Panel = 'keys' | 'clipboard' | 'display';
+type Panel = 'keys' | 'clipboard' | 'display' | 'people';
 
 export interface ToolbarProps {
-  session: Session;
+  /** What people call the desktop. */
+  title: string;
   stream: StreamSession;
   sync: ClipboardSync;
   settings: Settings;
   configure: (change: Partial<Settings>) => void;
-  actions: SessionActions;
+  /** Where the arrow leads; absent for guests, who have nowhere else to go. */
+  back?: string | undefined;
+  /** What else can be done with the session. */
+  menu?: React.ReactNode;
   /** Out of the way; it comes back on touch, focus and when the pointer nears. */
   hidden: boolean;
   onReveal: () => void;
@@ -42,15 +45,20 @@ export interface ToolbarProps {
   onTouchKeyboard: () => void;
   /** Asks for control; absent where control was given already or cannot be asked for. */
   onTakeControl?: (() => void) | undefined;
+  /** Opens the sharing of the session; absent for who may not share it. */
+  onShare?: (() => void) | undefined;
 }
 
 export function Toolbar(props: ToolbarProps) {
-  const { session, stream, sync, hidden, onReveal } = props;
+  const { title, stream, sync, hidden, onReveal, onShare } = props;
   const state = useStore(stream.state);
+  const room = useRoom(stream);
   const waiting = useStore(sync.waiting);
   const [panel, setPanel] = useState<{ name: Panel; opener: Opener; open: boolean } | null>(null);
   const bar = useRef<HTMLDivElement>(null);
-  const control = state.permissions.has('control');
+  const may = state.permissions.has('control');
+  const control = may && (room.total < 2 || room.holder === null || room.holder === room.me);
+  const people = room.present && (room.total > 1 || onShare !== undefined);
   const show = (name: Panel) => (event: React.MouseEvent<HTMLElement>) => {
     setPanel({ name, opener: openerOf(event), open: true });
   };
@@ -83,23 +91,25 @@ export function Toolbar(props: ToolbarProps) {
           transition: 'transform 220ms ease, opacity 220ms ease',
         }}
       >
-        <Tool label="Back to my sessions">
-          <IconButton component={Link} to="/sessions" size="small">
-            <ArrowLeft size={19} />
-          </IconButton>
-        </Tool>
+        {props.back !== undefined && (
+          <Tool label="Back to my sessions">
+            <IconButton component={Link} to={props.back} size="small">
+              <ArrowLeft size={19} />
+            </IconButton>
+          </Tool>
+        )}
         <Typography
           variant="subtitle2"
           component="h1"
           noWrap
           sx={{ maxWidth: 180, px: 0.5, display: { xs: 'none', sm: 'block' } }}
-          title={session.name}
+          title={title}
         >
-          {session.name}
+          {title}
         </Typography>
         <StatusChip stream={stream} />
         <Divider orientation="vertical" flexItem sx={{ mx: 0.5 }} />
-        {!control && state.phase === 'connected' && (
+        {!may && state.phase === 'connected' && (
           <>
             <Typography variant="caption" color="textSecondary" sx={{ px: 0.5, whiteSpace: 'nowrap' }}>
               View only
@@ -144,7 +154,16 @@ export function Toolbar(props: ToolbarProps) {
             {props.fullscreen ? <Minimize size={19} /> : <Maximize size={19} />}
           </IconButton>
         </Tool>
-        <SessionMenu session={session} actions={props.actions} />
+        {people && (
+          <Tool label={room.total > 1 ? `People: ${room.total} are here` : 'People and sharing'}>
+            <IconButton size="small" aria-haspopup="dialog" onClick={show('people')}>
+              <Badge badgeContent={room.total} color="primary" invisible={room.total < 2} max={99}>
+                <Users size={19} />
+              </Badge>
+            </IconButton>
+          </Tool>
+        )}
+        {props.menu}
       </Paper>
       <Handle visible={hidden} onReveal={onReveal} />
       <ToolPopover
@@ -156,6 +175,18 @@ export function Toolbar(props: ToolbarProps) {
       >
         {panel?.name === 'keys' && <KeysPanel stream={stream} />}
         {panel?.name === 'clipboard' && <ClipboardPanel stream={stream} sync={sync} />}
+        {panel?.name === 'people' && (
+          <PeoplePanel
+            stream={stream}
+            onShare={
+              onShare &&
+              (() => {
+                setPanel(null);
+                onShare();
+              })
+            }
+          />
+        )}
         {panel?.name === 'display' && <DisplayPanel settings={props.settings} configure={props.configure} />}
       </ToolPopover>
     </>
@@ -166,6 +197,7 @@ const PANEL_NAMES: Record<Panel, string> = {
   keys: 'Special keys',
   clipboard: 'Clipboard',
   display: 'Display and quality',
+  people: 'People',
 };
 
 /** Names a button; the tooltip gives it its accessible name too. */
