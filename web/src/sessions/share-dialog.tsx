@@ -243,11 +243,11 @@ function ShareRow({ session, share }: { session: Session; share: Share }) {
   };
   return (
     <Stack component="li" spacing={0.5}>
-      <Stack direction="row" spacing={1.5} sx={{ alignItems: 'center' }}>
+      <Stack direction="row" spacing={1.5} useFlexGap sx={{ alignItems: 'center', flexWrap: 'wrap' }}>
         <Box sx={{ color: 'text.secondary', display: 'grid' }}>
           {share.kind === 'link' ? <Link2 size={18} aria-hidden /> : <UserPlus size={18} aria-hidden />}
         </Box>
-        <Box sx={{ flex: 1, minWidth: 0 }}>
+        <Box sx={{ flex: '1 1 180px', minWidth: 0 }}>
           <Typography variant="body2" noWrap title={who}>
             {who}
           </Typography>
@@ -267,9 +267,9 @@ function ShareRow({ session, share }: { session: Session; share: Share }) {
             )}
           </Typography>
         </Box>
-        <Box sx={{ width: 190, flexShrink: 0 }}>
+        <Box sx={{ flex: { xs: '1 1 190px', sm: '0 0 190px' } }}>
           <LevelField
-            label={`What ${who} may do`}
+            label={share.user ? `What ${who} may do` : 'What they may do here'}
             value={levelOf(share.permissions)}
             session={session}
             disabled={change.isPending}

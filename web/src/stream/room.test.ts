@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { POINTER_EVERY, PointerPace } from './pointer';
-import { personOf, RoomClient } from './room';
+import { colorsOf, personOf, RoomClient } from './room';
 import { parseMessage } from './room-message';
 import type { Permission } from './ticket';
 
@@ -170,4 +170,15 @@ describe('messages', () => {
       total: 1,
     });
   });
+});
+
+it('gives people different colours, and the same to all who see them', () => {
+  const people = ['vwr_a', 'vwr_b', 'vwr_c', 'vwr_d', 'vwr_e', 'vwr_f', 'vwr_g', 'vwr_h'].map((viewer) => ({
+    ...listed(viewer, viewer),
+    permissions: ['view'] as Permission[],
+    label: viewer,
+  }));
+  const colors = colorsOf(people);
+  expect(new Set(colors.values()).size).toBe(people.length);
+  expect(colorsOf(people.slice(0, 3)).get('vwr_c')).toBe(colors.get('vwr_c'));
 });

@@ -184,9 +184,24 @@ export function personOf(room: RoomState, id: string | null): Person | null {
 /** Colours of people, dark enough for white text on them (4.5 to 1). */
 const COLORS = ['#b3261e', '#1a5fb4', '#00695c', '#7b1fa2', '#8a4b00', '#2e6b1f', '#ad1457', '#3949ab'];
 
-/** Somebody's colour: the same for everybody who sees it. */
-export function colorOf(viewer: string): string {
+/**
+ * Everybody's colour: the same for all who see them, and no two alike as long as there are colours. Who came first
+ * keeps its own.
+ */
+export function colorsOf(people: readonly Person[]): ReadonlyMap<string, string> {
+  const colors = new Map<string, string>();
+  const taken = new Set<number>();
+  for (const { viewer } of people) {
+    let at = hash(viewer) % COLORS.length;
+    while (taken.has(at) && taken.size < COLORS.length) at = (at + 1) % COLORS.length;
+    taken.add(at);
+    colors.set(viewer, COLORS[at] ?? '#1a5fb4');
+  }
+  return colors;
+}
+
+function hash(text: string): number {
   let sum = 0;
-  for (const letter of viewer) sum = (sum * 31 + letter.charCodeAt(0)) >>> 0;
-  return COLORS[sum % COLORS.length] ?? '#1a5fb4';
+  for (const letter of text) sum = (sum * 31 + letter.charCodeAt(0)) >>> 0;
+  return sum;
 }

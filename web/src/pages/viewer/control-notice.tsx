@@ -1,4 +1,4 @@
-import { Box, Button, Paper, Typography } from '@mui/material';
+import { Box, Button, Paper, Stack, Typography } from '@mui/material';
 import { Hand } from 'lucide-react';
 import { useEffect, useState } from 'react';
 import { personOf } from '../../stream/room';
@@ -76,10 +76,12 @@ export function ControlNotice({ stream }: { stream: StreamSession }) {
             borderColor: notice?.kind === 'asked' ? 'primary.main' : 'divider',
           }}
         >
-          <Box component="span" sx={{ display: 'grid', color: 'text.secondary' }}>
-            <Hand size={17} aria-hidden />
-          </Box>
-          <Typography variant="body2">{refusal ?? words}</Typography>
+          <Stack direction="row" spacing={1} sx={{ alignItems: 'center' }}>
+            <Box component="span" sx={{ display: 'grid', color: 'text.secondary' }}>
+              <Hand size={17} aria-hidden />
+            </Box>
+            <Typography variant="body2">{refusal ?? words}</Typography>
+          </Stack>
           {notice && <Buttons notice={notice} stream={stream} />}
         </Paper>
       )}

@@ -1,6 +1,6 @@
 import { Box } from '@mui/material';
 import { useEffect, useState } from 'react';
-import { colorOf, personOf } from '../../stream/room';
+import { colorsOf, personOf } from '../../stream/room';
 import type { StreamSession } from '../../stream/session';
 import { useRoom, useStore } from './use-stream';
 
@@ -23,6 +23,7 @@ export function Cursors({
   const cursors = useStore(stream.room.cursors);
   const place = usePlace(stage, cursors.size > 0);
   if (!place) return null;
+  const colors = colorsOf(room.people);
   return (
     <Box
       aria-hidden
@@ -32,7 +33,7 @@ export function Cursors({
       {[...cursors].map(([viewer, at]) => {
         const person = personOf(room, viewer);
         if (!person) return null;
-        const color = colorOf(viewer);
+        const color = colors.get(viewer) ?? 'gray';
         return (
           <Box
             key={viewer}

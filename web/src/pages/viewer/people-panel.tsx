@@ -1,6 +1,6 @@
 import { Box, Button, Chip, Divider, Stack, Typography } from '@mui/material';
 import { Share2 } from 'lucide-react';
-import { colorOf } from '../../stream/room';
+import { colorsOf } from '../../stream/room';
 import type { Person, RoomState } from '../../stream/room';
 import type { StreamSession } from '../../stream/session';
 import type { Permission } from '../../stream/ticket';
@@ -18,6 +18,7 @@ export function PeoplePanel({
   const room = useRoom(stream);
   const { permissions } = useStore(stream.state);
   const hidden = room.total - room.people.length;
+  const colors = colorsOf(room.people);
   return (
     <Stack spacing={1.5} sx={{ p: 2, width: 340, maxWidth: '100%' }}>
       <Typography variant="subtitle2" component="h2">
@@ -32,6 +33,7 @@ export function PeoplePanel({
           <PersonRow
             key={person.viewer}
             person={person}
+            color={colors.get(person.viewer) ?? 'gray'}
             room={room}
             stream={stream}
             permissions={permissions}
@@ -62,7 +64,13 @@ interface RoomProps {
   permissions: ReadonlySet<Permission>;
 }
 
-function PersonRow({ person, room, stream, permissions }: RoomProps & { person: Person }) {
+function PersonRow({
+  person,
+  color,
+  room,
+  stream,
+  permissions,
+}: RoomProps & { person: Person; color: string }) {
   const holds = room.holder === person.viewer;
   const asks = room.requests.includes(person.viewer);
   const mayGive =
@@ -76,7 +84,7 @@ function PersonRow({ person, room, stream, permissions }: RoomProps & { person: 
       <Box
         aria-hidden
         sx={{ width: 12, height: 12, flexShrink: 0, borderRadius: '50%' }}
-        style={{ backgroundColor: colorOf(person.viewer) }}
+        style={{ backgroundColor: color }}
       />
       <Box sx={{ flex: 1, minWidth: 0 }}>
         <Typography variant="body2" noWrap title={person.label}>
