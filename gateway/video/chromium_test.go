@@ -50,14 +50,6 @@ func (c *clip) add(f video.Frame) {
 // look marks the last frame.
 func (c *clip) look() { c.chunks[len(c.chunks)-1].look = true }
 
-// bytes is the size of all of it.
-func (c *clip) bytes() (n int) {
-	for _, chunk := range c.chunks {
-		n += len(chunk.data)
-	}
-	return n
-}
-
 // name is the codec string of WebCodecs.
 func (c *clip) name() string {
 	profile := 0

@@ -32,8 +32,6 @@ type features struct {
 	activeMap bool
 	// finest is the quantizer at which a picture at rest is as good as lossless.
 	finest int
-	// evenSides: sides of pictures are rounded up to even numbers.
-	evenSides bool
 }
 
 // job is one frame's work.
