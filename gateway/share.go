@@ -201,7 +201,8 @@ func (sh *share) open() {
 }
 
 // settle ends a host that nobody needs or is served by, and has the share looked
-// at again when one may not be needed any more.
+// at again when one may not be needed any more. Who only waits for one that is not
+// needed any more asks for another place.
 func (sh *share) settle(now time.Time) {
 	if sh.host == nil {
 		return
@@ -209,7 +210,8 @@ func (sh *share) settle(now time.Time) {
 	if len(sh.streams) > 1 {
 		return
 	}
-	if !sh.needed(now) && !slices.ContainsFunc(sh.streams, func(s *stream) bool { return s.host == sh.host }) {
+	serves := sh.host.isReady() && slices.ContainsFunc(sh.streams, func(s *stream) bool { return s.host == sh.host })
+	if !serves && !sh.needed(now) {
 		sh.host.stop()
 		sh.host = nil
 		return

@@ -188,10 +188,11 @@ func (p *product) end(signal syscall.Signal) error {
 // signIn uses the one-time link.
 func (p *product) signIn() {
 	p.t.Helper()
-	found := regexp.MustCompile(`setup#token=(\S+)`).FindStringSubmatch(p.output.String())
-	if found == nil {
-		p.t.Fatalf("no one-time link was printed:\n%s", p.output)
-	}
+	var found []string
+	p.eventually("a one-time link is printed", func() bool { // a moment after it is ready
+		found = regexp.MustCompile(`setup#token=(\S+)\n`).FindStringSubmatch(p.output.String())
+		return found != nil
+	})
 	var login struct{ CSRFToken string }
 	if status := p.call("POST", "/auth/setup", map[string]string{"token": found[1], "password": password}, &login); status != http.StatusOK {
 		p.t.Fatalf("setup: %d", status)
