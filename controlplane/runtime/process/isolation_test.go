@@ -212,8 +212,13 @@ func TestSocketsCannotBeSwapped(t *testing.T) {
 	b := newBed(t, options(dataDir(t)))
 	victim := shell("")
 	there := b.apply(t, victim)
-	d := shell("cd /run/desktop; mv rfb.sock old; ln -s " + strings.TrimPrefix(there.Address, "unix:") + " rfb.sock; echo up > $HOME/up")
+	// A swap before the socket is published ends the desktop; this one comes after.
+	d := shell("until [ -e $HOME/published ]; do sleep 0.05; done; cd /run/desktop; mv rfb.sock old; ln -s " +
+		strings.TrimPrefix(there.Address, "unix:") + " rfb.sock; echo up > $HOME/up")
 	address := strings.TrimPrefix(b.apply(t, d).Address, "unix:")
+	if err := os.WriteFile(filepath.Join(b.homes(), string(d.Home), "published"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
 	eventually(t, "the link is there", func() bool { return b.homeFile(d, "up") == "up" })
 	if strings.HasPrefix(address, filepath.Join(b.run, string(d.Session), ioDir)) {
 		t.Errorf("the address %s is in a folder of the desktop's", address)
