@@ -49,24 +49,42 @@ func Scrolled(tall *picture.Picture, from, rows int) *picture.Picture {
 	return p
 }
 
+// sines is one period of the sine, in steps too small to show in a pixel: a
+// photograph takes a million sines, which are slow under the race detector.
+type sines [1 << 12]float64
+
+func newSines() *sines {
+	s := new(sines)
+	for i := range s {
+		s[i] = math.Sin(2 * math.Pi * float64(i) / float64(len(s)))
+	}
+	return s
+}
+
+func (s *sines) at(x float64) float64 {
+	return s[int(x*float64(len(s))/(2*math.Pi))&(len(s)-1)]
+}
+
 // Photo is a frame of something filmed: soft shapes that move with time, edges,
 // and a sensor's noise.
 func Photo(width, height, frame int) *picture.Picture {
 	p := picture.New(width, height)
 	noise := rand.New(rand.NewPCG(uint64(frame), 1))
 	at := float64(frame) / 12
+	sin := newSines()
 	for y := range height {
 		fy := float64(y)
 		row := p.Row(y, 0, width)
 		for x := range width {
 			fx := float64(x)
-			wave := math.Sin(fx/61+at) + math.Sin(fy/47-at) + math.Sin((fx+fy)/83+at/2) + math.Sin(math.Hypot(fx-float64(width)/2, fy-float64(height)/2)/31-at)
+			dx, dy := fx-float64(width)/2, fy-float64(height)/2
+			wave := sin.at(fx/61+at) + sin.at(fy/47-at) + sin.at((fx+fy)/83+at/2) + sin.at(math.Sqrt(dx*dx+dy*dy)/31-at)
 			edge := 0.0
-			if math.Mod(fx/90+fy/240+at/3, 2) < 0.4 {
+			if stripe := (fx/90 + fy/240 + at/3) / 2; stripe-float64(int(stripe)) < 0.2 {
 				edge = 35
 			}
 			grain := noise.NormFloat64() * 3
-			for c, value := range [3]float64{115 - 28*wave + fx/40, 105 + 24*math.Sin(wave*1.7+at), 120 + 30*wave + fy/30} {
+			for c, value := range [3]float64{115 - 28*wave + fx/40, 105 + 24*sin.at(wave*1.7+at), 120 + 30*wave + fy/30} {
 				row[x*picture.BytesPerPixel+c] = byte(min(max(value+edge+grain, 0), 255))
 			}
 		}
