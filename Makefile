@@ -15,7 +15,7 @@ ARGS ?=
 PKG ?= ./...
 GOTEST ?=
 
-WEB_SOURCES := $(shell find web/src web/public web/index.html web/package.json web/package-lock.json web/vite.config.ts web/tsconfig*.json -type f 2>/dev/null)
+WEB_SOURCES := $(shell find web/src web/embed web/public web/index.html web/package.json web/package-lock.json web/vite.config.ts web/vite.embed.config.ts web/tsconfig*.json -type f 2>/dev/null)
 TOOLS := go tool -modfile=internal/tools/go.mod
 
 ##@ Use

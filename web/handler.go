@@ -19,6 +19,7 @@ import (
 const (
 	indexName   = "index.html"
 	assetPrefix = "assets/" // Vite puts a content hash in every name below it
+	sdkPrefix   = "sdk/"    // what other sites load
 	nonceMark   = "%CSP_NONCE%"
 
 	cacheForever = "public, max-age=31536000, immutable" // a year, the longest RFC 9111 caches honour
@@ -28,10 +29,10 @@ const (
 // contentPolicy is the page's Content-Security-Policy. No script or style runs
 // that is not a file of ours; %s is the nonce under which the UI library
 // inserts its style rules. Images may be data: and blob:, which the stream
-// decoder paints from and cursors are set from. The other %s is where streams
-// come from besides our own host.
+// decoder paints from and cursors are set from. The second %s is where streams
+// come from besides our own host, the third whose pages may have ours in a frame.
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-%s'; font-src 'self'; " +
-	"img-src 'self' data: blob:; connect-src 'self'%s; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
+	"img-src 'self' data: blob:; connect-src 'self'%s; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors %s"
 
 // Handler serves the application: hashed assets to be cached for ever, the
 // index for every route of the application, and 404 for anything else.
@@ -39,6 +40,9 @@ type Handler struct {
 	// Streams names the origins of gateways that the page may speak with besides
 	// its own. It is set before the first request; nil means none.
 	Streams func(ctx context.Context) []string
+	// Embedders names the origins whose pages may show the session in a frame. It
+	// is set before the first request; nil means none.
+	Embedders func(ctx context.Context, session string) []string
 
 	files map[string]file // immutable; by path without leading slash
 	index []byte          // immutable; nil when the application was not built
@@ -115,7 +119,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func isRoute(name string) bool {
 	first, _, _ := strings.Cut(name, "/")
 	switch first {
-	case "api", "stream", "rtc", "assets", "healthz", "readyz", "metrics":
+	case "api", "stream", "rtc", "assets", "sdk", "healthz", "readyz", "metrics":
 		return false
 	}
 	return name == "" || name == indexName || !strings.Contains(path.Base(name), ".")
@@ -127,6 +131,10 @@ func (h *Handler) serveFile(w http.ResponseWriter, r *http.Request, name string,
 	header.Set("Cache-Control", cacheAsk)
 	if strings.HasPrefix(name, assetPrefix) {
 		header.Set("Cache-Control", cacheForever)
+	}
+	if strings.HasPrefix(name, sdkPrefix) { // other sites' pages load it as a module (HTML, "fetch a module script")
+		header.Set("Access-Control-Allow-Origin", "*")
+		header.Set("Cross-Origin-Resource-Policy", "cross-origin")
 	}
 	body, etag := f.plain, f.etag
 	if len(f.encoded) > 0 {
@@ -156,13 +164,38 @@ func (h *Handler) streams(ctx context.Context) (sources string) {
 	return sources
 }
 
+// ancestors is whose pages may have ours in a frame: our own, but with the page
+// for embedding those that the session's owner has allowed.
+func (h *Handler) ancestors(r *http.Request) string {
+	session, is := strings.CutPrefix(path.Clean(r.URL.Path), "/embed/")
+	if !is || h.Embedders == nil {
+		return ownFrames
+	}
+	var sources []string
+	for _, origin := range h.Embedders(r.Context(), session) {
+		if !strings.ContainsAny(origin, " ;,'\"\r\n\t") {
+			sources = append(sources, origin)
+		}
+	}
+	if len(sources) == 0 {
+		return ownFrames
+	}
+	return strings.Join(sources, " ")
+}
+
+// ownFrames is the source that means our own pages.
+const ownFrames = "'self'"
+
 func (h *Handler) serveIndex(w http.ResponseWriter, r *http.Request) {
 	nonce := newNonce()
 	header := w.Header()
 	header.Set("Content-Type", "text/html; charset=utf-8")
 	header.Set("Cache-Control", cacheAsk)
-	header.Set("Content-Security-Policy", fmt.Sprintf(contentPolicy, nonce, h.streams(r.Context())))
-	header.Set("X-Frame-Options", "SAMEORIGIN") // for browsers without frame-ancestors
+	ancestors := h.ancestors(r)
+	header.Set("Content-Security-Policy", fmt.Sprintf(contentPolicy, nonce, h.streams(r.Context()), ancestors))
+	if ancestors == ownFrames {
+		header.Set("X-Frame-Options", "SAMEORIGIN") // for browsers without frame-ancestors
+	}
 	header.Set("Referrer-Policy", "same-origin")
 	header.Set("Cross-Origin-Opener-Policy", "same-origin")
 	header.Set("Permissions-Policy", "clipboard-read=(self), clipboard-write=(self), fullscreen=(self), camera=(), geolocation=(), microphone=()")

@@ -210,3 +210,27 @@ func TestPagesMaySpeakWithGateways(t *testing.T) {
 		t.Error(policy)
 	}
 }
+
+// The page for frames may be shown by the sites that the owner has allowed, and
+// no other page by anybody.
+func TestPagesInFrames(t *testing.T) {
+	t.Parallel()
+	h := newTestHandler(t, builtFiles())
+	h.Embedders = func(_ context.Context, session string) []string {
+		return map[string][]string{"ses_1": {"https://app.example", "https://x.example; script-src *"}}[session]
+	}
+	for path, want := range map[string]string{
+		"/embed/ses_1": "frame-ancestors https://app.example", "/embed/ses_2": "frame-ancestors 'self'",
+		"/embed/ses_1/..": "frame-ancestors 'self'", "/": "frame-ancestors 'self'", "/sessions/ses_1": "frame-ancestors 'self'",
+	} {
+		answer := httptest.NewRecorder()
+		h.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, path, nil))
+		policy := answer.Header().Get("Content-Security-Policy")
+		if !strings.HasSuffix(policy, want) {
+			t.Errorf("%s: %s", path, policy)
+		}
+		if old := answer.Header().Get("X-Frame-Options"); (old == "") != (path == "/embed/ses_1") {
+			t.Errorf("%s: X-Frame-Options %q", path, old)
+		}
+	}
+}

@@ -52,6 +52,7 @@ func (a *API) joinSession(ctx context.Context, v visit, in *joinInput) (*joinOut
 	}
 	minted, claims, err := a.Tickets.Mint(ticket.Grant{
 		Session: row.Session.ID, Share: share.ID, Name: name, Permissions: share.Permissions, After: narrowed(share),
+		Origin: embedOrigin(share),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making a guest's way into session %s: %w", row.Session.ID, err)
@@ -62,7 +63,7 @@ func (a *API) joinSession(ctx context.Context, v visit, in *joinInput) (*joinOut
 	body := Joined{
 		Session: JoinedSession{ID: row.Session.ID, Name: row.Session.Name, TemplateDisplayName: row.Session.Template, State: row.Session.State, OwnerName: owner.DisplayName},
 		Name:    name, Permissions: share.Permissions, URL: a.streamURL(ctx, v, row.Session.ID, minted), Ticket: minted.Reveal(),
-		ExpiresAt: wireTime(claims.Expires), ShareExpiresAt: optionalTime(share.ExpiresAt),
+		EmbedOrigin: embedOrigin(share), ExpiresAt: wireTime(claims.Expires), ShareExpiresAt: optionalTime(share.ExpiresAt),
 	}
 	if t, ok := a.Catalog.Get(row.Session.Template); ok {
 		body.Session.TemplateDisplayName, body.Session.Icon = t.DisplayName, t.Icon

@@ -10,7 +10,8 @@ import (
 type Share struct {
 	ID          streamspace.ShareID      `json:"id" example:"shr_01jd4z6wq3v7k2m9n8p5r4t6ya"`
 	SessionID   streamspace.SessionID    `json:"sessionId" example:"ses_01jd4z6wq3v7k2m9n8p5r4t6ya"`
-	Kind        string                   `json:"kind" enum:"user,link" doc:"user: the one named by user is invited. link: whoever has the link gets in."`
+	Kind        string                   `json:"kind" enum:"user,link,embed" doc:"user: the one named by user is invited. link: whoever has the link gets in. embed: a link for pages of the origin, which show it in a frame."`
+	Origin      string                   `json:"origin,omitempty" doc:"Of the site that may show the session in a frame; with embed." example:"https://app.example.org"`
 	User        *SessionOwner            `json:"user,omitempty" doc:"Who is invited; absent for links."`
 	Label       string                   `json:"label" doc:"What the sharer wrote beside it; may be empty." example:"Thursday's review"`
 	Permissions []streamspace.Permission `json:"permissions" nullable:"false" doc:"What it gives; always with view, never with admin."`
@@ -24,7 +25,7 @@ type Share struct {
 // NewShare is a share right after it was made.
 type NewShare struct {
 	Share
-	URL string `json:"url,omitempty" format:"uri" doc:"The link, for links. It is shown only here: StreamSpace keeps a hash." example:"https://desktops.example.org/join#token=3q2-7wabcdefghijklmnopqrstuvwxyz0123456789AB"`
+	URL string `json:"url,omitempty" format:"uri" doc:"The link, for links; with embed, what the frame shows. It is shown only here: StreamSpace keeps a hash." example:"https://desktops.example.org/join#token=3q2-7wabcdefghijklmnopqrstuvwxyz0123456789AB"`
 }
 
 // ShareList is one page of a session's shares, newest first.
@@ -37,6 +38,7 @@ type ShareList struct {
 type CreateShareRequest struct {
 	UserID           *streamspace.UserID      `json:"userId,omitempty" minLength:"1" maxLength:"64" doc:"Whom to invite; or name them by username. Neither: a link is made."`
 	Username         *string                  `json:"username,omitempty" minLength:"1" maxLength:"64" example:"grace"`
+	Origin           *string                  `json:"origin,omitempty" minLength:"1" maxLength:"255" doc:"Makes a link that pages of this origin show in a frame. Not with a user." example:"https://app.example.org"`
 	Label            *string                  `json:"label,omitempty" maxLength:"64" doc:"For telling shares apart." example:"Thursday's review"`
 	Permissions      []streamspace.Permission `json:"permissions" nullable:"false" minItems:"1" maxItems:"7" doc:"What to give: at most what the caller has, and not admin. view is always part of it."`
 	ExpiresInSeconds *int                     `json:"expiresInSeconds,omitempty" minimum:"60" maximum:"31536000" doc:"Absent: it lasts as long as the session." example:"3600"`
@@ -63,6 +65,7 @@ type Joined struct {
 	URL            string                   `json:"url" format:"uri" doc:"Complete, as of a Connection. It holds the ticket: do not log it."`
 	Ticket         string                   `json:"ticket"`
 	ExpiresAt      time.Time                `json:"expiresAt" doc:"Of the ticket."`
+	EmbedOrigin    string                   `json:"embedOrigin,omitempty" doc:"The origin whose pages may show it in a frame; with links that are for that."`
 	ShareExpiresAt *time.Time               `json:"shareExpiresAt,omitempty" doc:"When the link runs out and the guest is sent away; absent when it lasts as long as the session."`
 }
 

@@ -92,6 +92,9 @@ func (a *API) createShare(ctx context.Context, c caller, in *createShareInput) (
 	if wanted.User, err = a.invited(ctx, in.Body, row.Session.OwnerID); err != nil {
 		return nil, err
 	}
+	if wanted.Origin, err = embedder(in.Body, wanted.User); err != nil {
+		return nil, err
+	}
 	var link identity.ShareLink
 	if wanted.User == nil {
 		link, wanted.TokenHash = identity.NewShareLink()
@@ -114,8 +117,12 @@ func (a *API) createShare(ctx context.Context, c caller, in *createShareInput) (
 		return nil, err
 	}
 	out := &createShareOutput{Body: NewShare{Share: body}}
-	if link.Token != "" {
-		out.Body.URL = link.URL(a.base(c.visit).String())
+	switch base := a.base(c.visit).String(); {
+	case link.Token == "":
+	case wanted.Origin != nil:
+		out.Body.URL = link.EmbedURL(base, row.Session.ID)
+	default:
+		out.Body.URL = link.URL(base)
 	}
 	return out, nil
 }
@@ -312,6 +319,9 @@ func shareBody(row store.ShareWithNamesRow) Share {
 	}
 	if s.UserID != nil && row.Invited != nil {
 		body.Kind, body.User = "user", &SessionOwner{ID: *s.UserID, Username: *row.Invited}
+	}
+	if s.Origin != nil {
+		body.Kind, body.Origin = "embed", *s.Origin
 	}
 	return body
 }

@@ -5,12 +5,16 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/streamspace/streamspace"
 	"github.com/streamspace/streamspace/controlplane/store"
 )
 
 // joinPath is the web UI's page for guests. As with setup links, the token is
 // in the fragment, which browsers keep from servers, proxies and their logs.
 const joinPath = "/join#token="
+
+// embedPath is the page for frames of other sites.
+const embedPath = "/embed/"
 
 // ShareLink lets in whoever has it, until it is withdrawn. It is shown once.
 type ShareLink struct{ Token string }
@@ -24,6 +28,11 @@ func NewShareLink() (link ShareLink, hash []byte) {
 
 // URL is what to open, on a base URL without a trailing slash.
 func (l ShareLink) URL(base string) string { return strings.TrimSuffix(base, "/") + joinPath + l.Token }
+
+// EmbedURL is what a page of another site shows in a frame.
+func (l ShareLink) EmbedURL(base string, session streamspace.SessionID) string {
+	return strings.TrimSuffix(base, "/") + embedPath + string(session) + "#token=" + l.Token
+}
 
 // HashShareToken returns what is stored of a link's token, or false for a
 // string that cannot be one.

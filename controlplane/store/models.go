@@ -101,6 +101,7 @@ type Share struct {
 	RevokedAt   *time.Time
 	LastUsedAt  *time.Time
 	Uses        int64
+	Origin      *string
 }
 
 type SignInThrottle struct {

@@ -53,6 +53,7 @@ type NewShare struct {
 	By          streamspace.UserID
 	User        *streamspace.UserID // who is invited, or
 	TokenHash   []byte              // whose token lets in
+	Origin      *string             // of the site that may show it in a frame; nil: no embedding
 	Label       string
 	Permissions []streamspace.Permission
 	ExpiresAt   *time.Time
@@ -94,7 +95,7 @@ func (s *Store) CreateShare(ctx context.Context, n NewShare) (Share, error) {
 			return ErrTooManyShares
 		}
 		share, err = q.InsertShare(ctx, InsertShareParams{
-			ID: streamspace.NewShareID(), SessionID: n.Session, CreatedBy: n.By, UserID: n.User, TokenHash: n.TokenHash,
+			ID: streamspace.NewShareID(), SessionID: n.Session, CreatedBy: n.By, UserID: n.User, TokenHash: n.TokenHash, Origin: n.Origin,
 			Label: n.Label, Permissions: n.Permissions, Now: n.Now, ExpiresAt: n.ExpiresAt,
 		})
 		if err != nil {

@@ -40,10 +40,41 @@ func (q *Queries) DeleteSharesBefore(ctx context.Context, arg DeleteSharesBefore
 	return result.RowsAffected(), nil
 }
 
+const embedOrigins = `-- name: EmbedOrigins :many
+SELECT DISTINCT origin FROM shares WHERE session_id = $1 AND origin IS NOT NULL AND revoked_at IS NULL
+  AND (expires_at IS NULL OR expires_at > $2::timestamptz) ORDER BY origin
+`
+
+type EmbedOriginsParams struct {
+	SessionID streamspace.SessionID
+	Now       time.Time
+}
+
+// The sites that may show the session in a frame.
+func (q *Queries) EmbedOrigins(ctx context.Context, arg EmbedOriginsParams) ([]*string, error) {
+	rows, err := q.db.Query(ctx, embedOrigins, arg.SessionID, arg.Now)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []*string
+	for rows.Next() {
+		var origin *string
+		if err := rows.Scan(&origin); err != nil {
+			return nil, err
+		}
+		items = append(items, origin)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const endExpiredShares = `-- name: EndExpiredShares :many
 UPDATE shares SET revoked_at = $1::timestamptz WHERE id IN (
     SELECT s.id FROM shares s WHERE s.revoked_at IS NULL AND s.expires_at <= $1::timestamptz
-    ORDER BY s.expires_at LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, narrowed_at, expires_at, revoked_at, last_used_at, uses
+    ORDER BY s.expires_at LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, narrowed_at, expires_at, revoked_at, last_used_at, uses, origin
 `
 
 type EndExpiredSharesParams struct {
@@ -75,6 +106,7 @@ func (q *Queries) EndExpiredShares(ctx context.Context, arg EndExpiredSharesPara
 			&i.RevokedAt,
 			&i.LastUsedAt,
 			&i.Uses,
+			&i.Origin,
 		); err != nil {
 			return nil, err
 		}
@@ -89,7 +121,7 @@ func (q *Queries) EndExpiredShares(ctx context.Context, arg EndExpiredSharesPara
 const endForeignSharesBy = `-- name: EndForeignSharesBy :many
 UPDATE shares SET revoked_at = $1::timestamptz
 WHERE created_by = $2::text AND revoked_at IS NULL
-  AND EXISTS (SELECT 1 FROM sessions WHERE sessions.id = shares.session_id AND sessions.owner_id <> $2::text) RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, narrowed_at, expires_at, revoked_at, last_used_at, uses
+  AND EXISTS (SELECT 1 FROM sessions WHERE sessions.id = shares.session_id AND sessions.owner_id <> $2::text) RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, narrowed_at, expires_at, revoked_at, last_used_at, uses, origin
 `
 
 type EndForeignSharesByParams struct {
@@ -121,6 +153,7 @@ func (q *Queries) EndForeignSharesBy(ctx context.Context, arg EndForeignSharesBy
 			&i.RevokedAt,
 			&i.LastUsedAt,
 			&i.Uses,
+			&i.Origin,
 		); err != nil {
 			return nil, err
 		}
@@ -134,7 +167,7 @@ func (q *Queries) EndForeignSharesBy(ctx context.Context, arg EndForeignSharesBy
 
 const endInvitation = `-- name: EndInvitation :many
 UPDATE shares SET revoked_at = $1::timestamptz
-WHERE session_id = $2 AND user_id = $3::text AND revoked_at IS NULL AND expires_at <= $1::timestamptz RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, narrowed_at, expires_at, revoked_at, last_used_at, uses
+WHERE session_id = $2 AND user_id = $3::text AND revoked_at IS NULL AND expires_at <= $1::timestamptz RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, narrowed_at, expires_at, revoked_at, last_used_at, uses, origin
 `
 
 type EndInvitationParams struct {
@@ -167,6 +200,7 @@ func (q *Queries) EndInvitation(ctx context.Context, arg EndInvitationParams) ([
 			&i.RevokedAt,
 			&i.LastUsedAt,
 			&i.Uses,
+			&i.Origin,
 		); err != nil {
 			return nil, err
 		}
@@ -179,7 +213,7 @@ func (q *Queries) EndInvitation(ctx context.Context, arg EndInvitationParams) ([
 }
 
 const endShare = `-- name: EndShare :one
-UPDATE shares SET revoked_at = $1::timestamptz WHERE id = $2 AND session_id = $3 AND revoked_at IS NULL RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, narrowed_at, expires_at, revoked_at, last_used_at, uses
+UPDATE shares SET revoked_at = $1::timestamptz WHERE id = $2 AND session_id = $3 AND revoked_at IS NULL RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, narrowed_at, expires_at, revoked_at, last_used_at, uses, origin
 `
 
 type EndShareParams struct {
@@ -205,12 +239,13 @@ func (q *Queries) EndShare(ctx context.Context, arg EndShareParams) (Share, erro
 		&i.RevokedAt,
 		&i.LastUsedAt,
 		&i.Uses,
+		&i.Origin,
 	)
 	return i, err
 }
 
 const endSharesOfSession = `-- name: EndSharesOfSession :many
-UPDATE shares SET revoked_at = $1::timestamptz WHERE session_id = $2 AND revoked_at IS NULL RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, narrowed_at, expires_at, revoked_at, last_used_at, uses
+UPDATE shares SET revoked_at = $1::timestamptz WHERE session_id = $2 AND revoked_at IS NULL RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, narrowed_at, expires_at, revoked_at, last_used_at, uses, origin
 `
 
 type EndSharesOfSessionParams struct {
@@ -241,6 +276,7 @@ func (q *Queries) EndSharesOfSession(ctx context.Context, arg EndSharesOfSession
 			&i.RevokedAt,
 			&i.LastUsedAt,
 			&i.Uses,
+			&i.Origin,
 		); err != nil {
 			return nil, err
 		}
@@ -254,7 +290,7 @@ func (q *Queries) EndSharesOfSession(ctx context.Context, arg EndSharesOfSession
 
 const endSharesOfUser = `-- name: EndSharesOfUser :many
 UPDATE shares SET revoked_at = $1::timestamptz
-WHERE (created_by = $2::text OR user_id = $2::text) AND revoked_at IS NULL RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, narrowed_at, expires_at, revoked_at, last_used_at, uses
+WHERE (created_by = $2::text OR user_id = $2::text) AND revoked_at IS NULL RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, narrowed_at, expires_at, revoked_at, last_used_at, uses, origin
 `
 
 type EndSharesOfUserParams struct {
@@ -286,6 +322,7 @@ func (q *Queries) EndSharesOfUser(ctx context.Context, arg EndSharesOfUserParams
 			&i.RevokedAt,
 			&i.LastUsedAt,
 			&i.Uses,
+			&i.Origin,
 		); err != nil {
 			return nil, err
 		}
@@ -298,8 +335,8 @@ func (q *Queries) EndSharesOfUser(ctx context.Context, arg EndSharesOfUserParams
 }
 
 const insertShare = `-- name: InsertShare :one
-INSERT INTO shares (id, session_id, created_by, user_id, token_hash, label, permissions, created_at, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, narrowed_at, expires_at, revoked_at, last_used_at, uses
+INSERT INTO shares (id, session_id, created_by, user_id, token_hash, origin, label, permissions, created_at, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, narrowed_at, expires_at, revoked_at, last_used_at, uses, origin
 `
 
 type InsertShareParams struct {
@@ -308,6 +345,7 @@ type InsertShareParams struct {
 	CreatedBy   streamspace.UserID
 	UserID      *streamspace.UserID
 	TokenHash   []byte
+	Origin      *string
 	Label       string
 	Permissions []streamspace.Permission
 	Now         time.Time
@@ -321,6 +359,7 @@ func (q *Queries) InsertShare(ctx context.Context, arg InsertShareParams) (Share
 		arg.CreatedBy,
 		arg.UserID,
 		arg.TokenHash,
+		arg.Origin,
 		arg.Label,
 		arg.Permissions,
 		arg.Now,
@@ -341,6 +380,7 @@ func (q *Queries) InsertShare(ctx context.Context, arg InsertShareParams) (Share
 		&i.RevokedAt,
 		&i.LastUsedAt,
 		&i.Uses,
+		&i.Origin,
 	)
 	return i, err
 }
@@ -396,7 +436,7 @@ func (q *Queries) NextShareExpiry(ctx context.Context) (time.Time, error) {
 }
 
 const shareByToken = `-- name: ShareByToken :one
-SELECT id, session_id, created_by, user_id, token_hash, label, permissions, created_at, narrowed_at, expires_at, revoked_at, last_used_at, uses FROM shares WHERE token_hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2::timestamptz)
+SELECT id, session_id, created_by, user_id, token_hash, label, permissions, created_at, narrowed_at, expires_at, revoked_at, last_used_at, uses, origin FROM shares WHERE token_hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2::timestamptz)
 `
 
 type ShareByTokenParams struct {
@@ -421,12 +461,13 @@ func (q *Queries) ShareByToken(ctx context.Context, arg ShareByTokenParams) (Sha
 		&i.RevokedAt,
 		&i.LastUsedAt,
 		&i.Uses,
+		&i.Origin,
 	)
 	return i, err
 }
 
 const shareFor = `-- name: ShareFor :one
-SELECT shares.id, shares.session_id, shares.created_by, shares.user_id, shares.token_hash, shares.label, shares.permissions, shares.created_at, shares.narrowed_at, shares.expires_at, shares.revoked_at, shares.last_used_at, shares.uses, creators.username AS creator
+SELECT shares.id, shares.session_id, shares.created_by, shares.user_id, shares.token_hash, shares.label, shares.permissions, shares.created_at, shares.narrowed_at, shares.expires_at, shares.revoked_at, shares.last_used_at, shares.uses, shares.origin, creators.username AS creator
 FROM shares JOIN users creators ON creators.id = shares.created_by
 WHERE shares.session_id = $1 AND shares.user_id = $2::text AND shares.revoked_at IS NULL
   AND (shares.expires_at IS NULL OR shares.expires_at > $3::timestamptz)
@@ -461,13 +502,14 @@ func (q *Queries) ShareFor(ctx context.Context, arg ShareForParams) (ShareForRow
 		&i.Share.RevokedAt,
 		&i.Share.LastUsedAt,
 		&i.Share.Uses,
+		&i.Share.Origin,
 		&i.Creator,
 	)
 	return i, err
 }
 
 const shareForUpdate = `-- name: ShareForUpdate :one
-SELECT id, session_id, created_by, user_id, token_hash, label, permissions, created_at, narrowed_at, expires_at, revoked_at, last_used_at, uses FROM shares WHERE id = $1 AND session_id = $2 AND revoked_at IS NULL
+SELECT id, session_id, created_by, user_id, token_hash, label, permissions, created_at, narrowed_at, expires_at, revoked_at, last_used_at, uses, origin FROM shares WHERE id = $1 AND session_id = $2 AND revoked_at IS NULL
   AND (expires_at IS NULL OR expires_at > $3::timestamptz) FOR UPDATE
 `
 
@@ -494,12 +536,13 @@ func (q *Queries) ShareForUpdate(ctx context.Context, arg ShareForUpdateParams) 
 		&i.RevokedAt,
 		&i.LastUsedAt,
 		&i.Uses,
+		&i.Origin,
 	)
 	return i, err
 }
 
 const shareWithNames = `-- name: ShareWithNames :one
-SELECT shares.id, shares.session_id, shares.created_by, shares.user_id, shares.token_hash, shares.label, shares.permissions, shares.created_at, shares.narrowed_at, shares.expires_at, shares.revoked_at, shares.last_used_at, shares.uses, creators.username AS creator, invited.username AS invited
+SELECT shares.id, shares.session_id, shares.created_by, shares.user_id, shares.token_hash, shares.label, shares.permissions, shares.created_at, shares.narrowed_at, shares.expires_at, shares.revoked_at, shares.last_used_at, shares.uses, shares.origin, creators.username AS creator, invited.username AS invited
 FROM shares JOIN users creators ON creators.id = shares.created_by LEFT JOIN users invited ON invited.id = shares.user_id
 WHERE shares.id = $1
 `
@@ -527,6 +570,7 @@ func (q *Queries) ShareWithNames(ctx context.Context, id streamspace.ShareID) (S
 		&i.Share.RevokedAt,
 		&i.Share.LastUsedAt,
 		&i.Share.Uses,
+		&i.Share.Origin,
 		&i.Creator,
 		&i.Invited,
 	)
@@ -558,7 +602,7 @@ func (q *Queries) SharedSessionIDs(ctx context.Context, userID string) ([]stream
 }
 
 const sharedSessions = `-- name: SharedSessions :many
-SELECT sessions.id, sessions.owner_id, sessions.template, sessions.name, sessions.home_id, sessions.desired_state, sessions.state, sessions.epoch, sessions.step, sessions.reason, sessions.restarts, sessions.retry_at, sessions.idle_timeout_seconds, sessions.created_at, sessions.updated_at, sessions.state_changed_at, sessions.started_at, sessions.last_active_at, sessions.stopped_at, users.username, shares.id, shares.session_id, shares.created_by, shares.user_id, shares.token_hash, shares.label, shares.permissions, shares.created_at, shares.narrowed_at, shares.expires_at, shares.revoked_at, shares.last_used_at, shares.uses, creators.username AS creator
+SELECT sessions.id, sessions.owner_id, sessions.template, sessions.name, sessions.home_id, sessions.desired_state, sessions.state, sessions.epoch, sessions.step, sessions.reason, sessions.restarts, sessions.retry_at, sessions.idle_timeout_seconds, sessions.created_at, sessions.updated_at, sessions.state_changed_at, sessions.started_at, sessions.last_active_at, sessions.stopped_at, users.username, shares.id, shares.session_id, shares.created_by, shares.user_id, shares.token_hash, shares.label, shares.permissions, shares.created_at, shares.narrowed_at, shares.expires_at, shares.revoked_at, shares.last_used_at, shares.uses, shares.origin, creators.username AS creator
 FROM shares JOIN sessions ON sessions.id = shares.session_id JOIN users ON users.id = sessions.owner_id
 JOIN users creators ON creators.id = shares.created_by
 WHERE shares.user_id = $1::text AND shares.revoked_at IS NULL AND (shares.expires_at IS NULL OR shares.expires_at > $2::timestamptz)
@@ -632,6 +676,7 @@ func (q *Queries) SharedSessions(ctx context.Context, arg SharedSessionsParams) 
 			&i.Share.RevokedAt,
 			&i.Share.LastUsedAt,
 			&i.Share.Uses,
+			&i.Share.Origin,
 			&i.Creator,
 		); err != nil {
 			return nil, err
@@ -669,7 +714,7 @@ func (q *Queries) SharesEndedSince(ctx context.Context, since time.Time) ([]stre
 }
 
 const sharesOf = `-- name: SharesOf :many
-SELECT shares.id, shares.session_id, shares.created_by, shares.user_id, shares.token_hash, shares.label, shares.permissions, shares.created_at, shares.narrowed_at, shares.expires_at, shares.revoked_at, shares.last_used_at, shares.uses, creators.username AS creator, invited.username AS invited
+SELECT shares.id, shares.session_id, shares.created_by, shares.user_id, shares.token_hash, shares.label, shares.permissions, shares.created_at, shares.narrowed_at, shares.expires_at, shares.revoked_at, shares.last_used_at, shares.uses, shares.origin, creators.username AS creator, invited.username AS invited
 FROM shares JOIN users creators ON creators.id = shares.created_by LEFT JOIN users invited ON invited.id = shares.user_id
 WHERE shares.session_id = $1 AND shares.revoked_at IS NULL AND (shares.expires_at IS NULL OR shares.expires_at > $2::timestamptz)
   AND ($3::text = '' OR shares.id < $3::text)
@@ -718,6 +763,7 @@ func (q *Queries) SharesOf(ctx context.Context, arg SharesOfParams) ([]SharesOfR
 			&i.Share.RevokedAt,
 			&i.Share.LastUsedAt,
 			&i.Share.Uses,
+			&i.Share.Origin,
 			&i.Creator,
 			&i.Invited,
 		); err != nil {
@@ -733,7 +779,7 @@ func (q *Queries) SharesOf(ctx context.Context, arg SharesOfParams) ([]SharesOfR
 
 const updateShare = `-- name: UpdateShare :one
 UPDATE shares SET label = $1, permissions = $2, narrowed_at = $3, expires_at = $4
-WHERE id = $5 RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, narrowed_at, expires_at, revoked_at, last_used_at, uses
+WHERE id = $5 RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, narrowed_at, expires_at, revoked_at, last_used_at, uses, origin
 `
 
 type UpdateShareParams struct {
@@ -767,6 +813,7 @@ func (q *Queries) UpdateShare(ctx context.Context, arg UpdateShareParams) (Share
 		&i.RevokedAt,
 		&i.LastUsedAt,
 		&i.Uses,
+		&i.Origin,
 	)
 	return i, err
 }
@@ -774,7 +821,7 @@ func (q *Queries) UpdateShare(ctx context.Context, arg UpdateShareParams) (Share
 const useShare = `-- name: UseShare :one
 UPDATE shares SET uses = uses + 1, last_used_at = greatest(last_used_at, $1::timestamptz)
 WHERE shares.id = $2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $1::timestamptz)
-  AND EXISTS (SELECT 1 FROM users WHERE users.id = shares.created_by AND users.disabled_at IS NULL) RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, narrowed_at, expires_at, revoked_at, last_used_at, uses
+  AND EXISTS (SELECT 1 FROM users WHERE users.id = shares.created_by AND users.disabled_at IS NULL) RETURNING id, session_id, created_by, user_id, token_hash, label, permissions, created_at, narrowed_at, expires_at, revoked_at, last_used_at, uses, origin
 `
 
 type UseShareParams struct {
@@ -801,6 +848,7 @@ func (q *Queries) UseShare(ctx context.Context, arg UseShareParams) (Share, erro
 		&i.RevokedAt,
 		&i.LastUsedAt,
 		&i.Uses,
+		&i.Origin,
 	)
 	return i, err
 }

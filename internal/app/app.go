@@ -278,7 +278,7 @@ func (p *parts) handler() (http.Handler, error) {
 		if err != nil {
 			return nil, err
 		}
-		page.Streams = p.api.GatewayOrigins
+		page.Streams, page.Embedders = p.api.GatewayOrigins, p.api.EmbedOrigins
 		mux.Handle("/api/", p.api.Handler())
 		mux.Handle("/", page)
 	}

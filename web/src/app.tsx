@@ -23,6 +23,7 @@ import { LoadingPage } from './ui/loading';
 
 // Loaded when they are first opened: the viewer brings noVNC, the others are rarely visited.
 const ViewerPage = lazy(loadViewer);
+const EmbedPage = lazy(() => import('./pages/join/embed-page'));
 const ProfilePage = lazy(() => import('./pages/profile/profile-page'));
 const AdminPage = lazy(() => import('./pages/admin/admin-page'));
 const UsersTab = lazy(() => import('./pages/admin/users'));
@@ -37,6 +38,7 @@ const router = createBrowserRouter([
       { path: 'signin', element: <SignInPage /> },
       { path: 'setup', element: <SetupPage /> },
       { path: 'join', element: <JoinPage /> },
+      { path: 'embed/:id', element: <EmbedPage /> },
       {
         element: <RequireLogin />,
         children: [

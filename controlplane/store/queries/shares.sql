@@ -6,8 +6,8 @@
 SELECT * FROM users WHERE id = ANY(@ids::text[]) ORDER BY id FOR SHARE;
 
 -- name: InsertShare :one
-INSERT INTO shares (id, session_id, created_by, user_id, token_hash, label, permissions, created_at, expires_at)
-VALUES (@id, @session_id, @created_by, @user_id, @token_hash, @label, @permissions, @now, @expires_at) RETURNING *;
+INSERT INTO shares (id, session_id, created_by, user_id, token_hash, origin, label, permissions, created_at, expires_at)
+VALUES (@id, @session_id, @created_by, @user_id, @token_hash, @origin, @label, @permissions, @now, @expires_at) RETURNING *;
 
 -- name: CountShares :one
 SELECT count(*) FROM shares WHERE session_id = @session_id AND revoked_at IS NULL;
@@ -27,6 +27,11 @@ FROM shares JOIN users creators ON creators.id = shares.created_by LEFT JOIN use
 WHERE shares.session_id = @session_id AND shares.revoked_at IS NULL AND (shares.expires_at IS NULL OR shares.expires_at > @now::timestamptz)
   AND (@before::text = '' OR shares.id < @before::text)
 ORDER BY shares.id DESC LIMIT @max;
+
+-- name: EmbedOrigins :many
+-- The sites that may show the session in a frame.
+SELECT DISTINCT origin FROM shares WHERE session_id = @session_id AND origin IS NOT NULL AND revoked_at IS NULL
+  AND (expires_at IS NULL OR expires_at > @now::timestamptz) ORDER BY origin;
 
 -- name: ShareWithNames :one
 SELECT sqlc.embed(shares), creators.username AS creator, invited.username AS invited

@@ -641,6 +641,11 @@ export interface components {
              * @example Thursday's review
              */
             label?: string;
+            /**
+             * @description Makes a link that pages of this origin show in a frame. Not with a user.
+             * @example https://app.example.org
+             */
+            origin?: string;
             /** @description What to give: at most what the caller has, and not admin. view is always part of it. */
             permissions: components["schemas"]["Permission"][];
             /** @description Whom to invite; or name them by username. Neither: a link is made. */
@@ -719,6 +724,8 @@ export interface components {
             token: string;
         };
         Joined: {
+            /** @description The origin whose pages may show it in a frame; with links that are for that. */
+            embedOrigin?: string;
             /**
              * Format: date-time
              * @description Of the ticket.
@@ -831,10 +838,10 @@ export interface components {
             /** @example shr_01jd4z6wq3v7k2m9n8p5r4t6ya */
             id: string;
             /**
-             * @description user: the one named by user is invited. link: whoever has the link gets in.
+             * @description user: the one named by user is invited. link: whoever has the link gets in. embed: a link for pages of the origin, which show it in a frame.
              * @enum {string}
              */
-            kind: "user" | "link";
+            kind: "user" | "link" | "embed";
             /**
              * @description What the sharer wrote beside it; may be empty.
              * @example Thursday's review
@@ -845,13 +852,18 @@ export interface components {
              * @description When somebody last got in by it; absent before the first time.
              */
             lastUsedAt?: string;
+            /**
+             * @description Of the site that may show the session in a frame; with embed.
+             * @example https://app.example.org
+             */
+            origin?: string;
             /** @description What it gives; always with view, never with admin. */
             permissions: components["schemas"]["Permission"][];
             /** @example ses_01jd4z6wq3v7k2m9n8p5r4t6ya */
             sessionId: string;
             /**
              * Format: uri
-             * @description The link, for links. It is shown only here: StreamSpace keeps a hash.
+             * @description The link, for links; with embed, what the frame shows. It is shown only here: StreamSpace keeps a hash.
              * @example https://desktops.example.org/join#token=3q2-7wabcdefghijklmnopqrstuvwxyz0123456789AB
              */
             url?: string;
@@ -1004,10 +1016,10 @@ export interface components {
             /** @example shr_01jd4z6wq3v7k2m9n8p5r4t6ya */
             id: string;
             /**
-             * @description user: the one named by user is invited. link: whoever has the link gets in.
+             * @description user: the one named by user is invited. link: whoever has the link gets in. embed: a link for pages of the origin, which show it in a frame.
              * @enum {string}
              */
-            kind: "user" | "link";
+            kind: "user" | "link" | "embed";
             /**
              * @description What the sharer wrote beside it; may be empty.
              * @example Thursday's review
@@ -1018,6 +1030,11 @@ export interface components {
              * @description When somebody last got in by it; absent before the first time.
              */
             lastUsedAt?: string;
+            /**
+             * @description Of the site that may show the session in a frame; with embed.
+             * @example https://app.example.org
+             */
+            origin?: string;
             /** @description What it gives; always with view, never with admin. */
             permissions: components["schemas"]["Permission"][];
             /** @example ses_01jd4z6wq3v7k2m9n8p5r4t6ya */

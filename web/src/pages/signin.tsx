@@ -18,12 +18,12 @@ export function SignInPage() {
   const [username, setUsername] = useState('');
   const [password, setPassword] = useState('');
   const signIn = useMutation({
-    mutationFn: () => api.signIn(username.trim(), password),
+    mutationFn: (tried: string) => api.signIn(username.trim(), tried),
     onSuccess: (fresh) => {
       enter(fresh);
       void navigate(next, { replace: true });
     },
-    onError: () => setPassword(''),
+    onError: (_, tried) => setPassword((now) => (now === tried ? '' : now)), // not what was typed meanwhile
   });
   if (login) return <Navigate to={next} replace />;
   return (
@@ -33,7 +33,7 @@ export function SignInPage() {
         spacing={2}
         onSubmit={(event) => {
           event.preventDefault();
-          signIn.mutate();
+          signIn.mutate(password);
         }}
       >
         {setup?.required && (

@@ -1,17 +1,29 @@
 import { Box, Button, CircularProgress, Paper, Stack, Typography } from '@mui/material';
 import { useRef } from 'react';
+import type { ReactNode } from 'react';
 import { api } from '../../api/resources';
 import type { Joined } from '../../api/types';
 import { explainRefusal } from '../../stream/closure';
 import type { Closure } from '../../stream/closure';
-import type { StreamSession } from '../../stream/session';
+import type { Settings, StreamSession } from '../../stream/session';
 import type { Ticket } from '../../stream/ticket';
 import { AppIcon } from '../../ui/app-icon';
 import { Stage } from '../viewer/stage';
 import { useStore, useStream } from '../viewer/use-stream';
 
 /** Somebody else's desktop for who came by a link. Each connection joins anew, so that it ends with the link. */
-export default function GuestViewer({ token, joined }: { token: string; joined: Joined }) {
+export default function GuestViewer({
+  token,
+  joined,
+  toolbar = true,
+  beside,
+}: {
+  token: string;
+  joined: Joined;
+  toolbar?: boolean;
+  /** What else goes along with the stream. */
+  beside?: (stream: StreamSession, configure: (change: Partial<Settings>) => void) => ReactNode;
+}) {
   const first = useRef<Ticket | null>(joined);
   const { stream, settings, configure } = useStream(null, async (_, signal) => {
     const ticket = first.current ?? (await api.join(token, joined.name, signal));
@@ -19,8 +31,16 @@ export default function GuestViewer({ token, joined }: { token: string; joined: 
     return ticket;
   });
   return (
-    <Stage title={joined.session.name} ready stream={stream} settings={settings} configure={configure}>
+    <Stage
+      title={joined.session.name}
+      ready
+      bare={!toolbar}
+      stream={stream}
+      settings={settings}
+      configure={configure}
+    >
       <GuestOverlay joined={joined} stream={stream} />
+      {beside?.(stream, configure)}
     </Stage>
   );
 }

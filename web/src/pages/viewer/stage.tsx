@@ -18,12 +18,14 @@ export interface StageProps extends Pick<
   title: string;
   /** The desktop is there or on its way: the stream may be opened. */
   ready: boolean;
+  /** Without a toolbar: the page around a frame has its own. */
+  bare?: boolean;
   /** What stands in front of the picture while there is none. */
   children: ReactNode;
 }
 
 /** A desktop in the whole window, with its toolbar and whoever else is there. */
-export function Stage({ title, ready, children, ...tools }: StageProps) {
+export function Stage({ title, ready, bare = false, children, ...tools }: StageProps) {
   const { stream } = tools;
   useTitle(title);
   const sync = useClipboard(stream);
@@ -46,16 +48,18 @@ export function Stage({ title, ready, children, ...tools }: StageProps) {
       component="main"
       sx={{ position: 'fixed', inset: 0, overflow: 'hidden', bgcolor: 'background.default' }}
     >
-      <Toolbar
-        {...tools}
-        title={title}
-        sync={sync}
-        hidden={hidden}
-        onReveal={reveal}
-        fullscreen={fullscreen}
-        onFullscreen={toggle}
-        onTouchKeyboard={() => keyboard.current?.focus()}
-      />
+      {!bare && (
+        <Toolbar
+          {...tools}
+          title={title}
+          sync={sync}
+          hidden={hidden}
+          onReveal={reveal}
+          fullscreen={fullscreen}
+          onFullscreen={toggle}
+          onTouchKeyboard={() => keyboard.current?.focus()}
+        />
+      )}
       <Box
         ref={stage}
         role="application"
