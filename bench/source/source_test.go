@@ -74,7 +74,7 @@ func TestAViewerThatOnlyProbesThePortEndsNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the source did not end")
 	}
 	if s.Greeted() != 0 {

@@ -42,7 +42,7 @@ func TestFakeConforms(t *testing.T) {
 						}
 						return n
 					},
-					Patience: 5 * time.Second,
+					Patience: time.Minute,
 				}
 			})
 		})

@@ -78,7 +78,7 @@ func start(t *testing.T, dir string) (s *Server, stop func() error) {
 
 func query(t *testing.T, s *Server, sql string) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience/2) // who asks a server that falls has time to ask again
 	defer cancel()
 	conn, err := pgx.Connect(ctx, s.URL()+"&synchronous_commit=on") // a volatile server else forgets the last 200 ms
 	if err != nil {
