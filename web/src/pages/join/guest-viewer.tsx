@@ -1,4 +1,4 @@
-import { Box, Button, CircularProgress, Paper, Stack, Typography } from '@mui/material';
+import { Box, Button, CircularProgress, Typography } from '@mui/material';
 import { useRef } from 'react';
 import type { ReactNode } from 'react';
 import { api } from '../../api/resources';
@@ -7,7 +7,7 @@ import { explainRefusal } from '../../stream/closure';
 import type { Closure } from '../../stream/closure';
 import type { Settings, StreamSession } from '../../stream/session';
 import type { Ticket } from '../../stream/ticket';
-import { AppIcon } from '../../ui/app-icon';
+import { Veil } from '../viewer/overlay';
 import { Stage } from '../viewer/stage';
 import { useStore, useStream } from '../viewer/use-stream';
 
@@ -76,40 +76,21 @@ function GuestOverlay({ joined, stream }: { joined: Joined; stream: StreamSessio
   const closure = state.closure && guestClosure(state.closure);
   const ended = state.phase === 'ended' && closure !== null;
   return (
-    <Box
-      sx={{
-        position: 'absolute',
-        inset: 0,
-        zIndex: 1,
-        display: 'grid',
-        placeItems: 'center',
-        p: 2,
-        bgcolor: 'color-mix(in srgb, var(--mui-palette-background-default) 62%, transparent)',
-        backdropFilter: 'blur(3px)',
-      }}
-    >
-      <Paper
-        variant="outlined"
-        sx={{ width: '100%', maxWidth: 400, p: { xs: 3, sm: 4 }, borderRadius: '20px' }}
-      >
-        <Stack spacing={2.5} sx={{ alignItems: 'center', textAlign: 'center' }} role="status">
-          <AppIcon name={joined.session.icon} size={60} muted={ended} />
-          <Box>
-            <Typography variant="h2" component="h1">
-              {closure?.title ?? `Opening ${joined.session.name}`}
-            </Typography>
-            <Typography color="textSecondary" sx={{ mt: 1 }}>
-              {closure?.detail ?? `Shared by ${joined.session.ownerName}`}
-            </Typography>
-          </Box>
-          {!ended && <CircularProgress size={28} aria-label="Connecting" />}
-          {ended && closure.next !== 'leave' && (
-            <Button variant="contained" autoFocus onClick={() => stream.reconnect()}>
-              Connect again
-            </Button>
-          )}
-        </Stack>
-      </Paper>
-    </Box>
+    <Veil icon={joined.session.icon} muted={ended}>
+      <Box>
+        <Typography variant="h2" component="h1">
+          {closure?.title ?? `Opening ${joined.session.name}`}
+        </Typography>
+        <Typography color="textSecondary" sx={{ mt: 1 }}>
+          {closure?.detail ?? `Shared by ${joined.session.ownerName}`}
+        </Typography>
+      </Box>
+      {!ended && <CircularProgress size={28} aria-label="Connecting" />}
+      {ended && closure.next !== 'leave' && (
+        <Button variant="contained" autoFocus onClick={() => stream.reconnect()}>
+          Connect again
+        </Button>
+      )}
+    </Veil>
   );
 }

@@ -26,6 +26,29 @@ export function Overlay({
   if (state.phase === 'connected') return null;
   const closure = closureOf(session, state.phase === 'ended' ? state.closure : null);
   return (
+    <Veil icon={session.icon} muted={closure !== null}>
+      {closure ? (
+        <Ended closure={closure} session={session} stream={stream} actions={actions} />
+      ) : state.phase === 'waiting' ? (
+        <Waiting closure={state.closure} retryAt={state.retryAt} attempt={state.attempt} stream={stream} />
+      ) : (
+        <ComingUp session={session} again={state.attempt > 0} />
+      )}
+    </Veil>
+  );
+}
+
+/** A card in front of the picture. */
+export function Veil({
+  icon,
+  muted,
+  children,
+}: {
+  icon: string;
+  muted: boolean;
+  children: React.ReactNode;
+}) {
+  return (
     <Box
       sx={{
         position: 'absolute',
@@ -43,19 +66,8 @@ export function Overlay({
         sx={{ width: '100%', maxWidth: 400, p: { xs: 3, sm: 4 }, borderRadius: '20px' }}
       >
         <Stack spacing={2.5} sx={{ alignItems: 'center', textAlign: 'center' }} role="status">
-          <AppIcon name={session.icon} size={60} muted={closure !== null} />
-          {closure ? (
-            <Ended closure={closure} session={session} stream={stream} actions={actions} />
-          ) : state.phase === 'waiting' ? (
-            <Waiting
-              closure={state.closure}
-              retryAt={state.retryAt}
-              attempt={state.attempt}
-              stream={stream}
-            />
-          ) : (
-            <ComingUp session={session} again={state.attempt > 0} />
-          )}
+          <AppIcon name={icon} size={60} muted={muted} />
+          {children}
         </Stack>
       </Paper>
     </Box>
