@@ -26,7 +26,7 @@ import (
 func TestMain(m *testing.M) { storetest.Main(m) }
 
 // patience bounds every wait, and is only ever used up by a failure.
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 // quick is a control plane in a hurry. It never looks at everything again, so
 // that what happens in a test happens because somebody was told.
