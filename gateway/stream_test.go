@@ -216,13 +216,13 @@ func TestAnotherGatewayHoldsTheDesktop(t *testing.T) {
 
 func TestClaimLivesAsLongAsViewers(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, func(o *gateway.Options) { o.Timing.Claim = 500 * time.Millisecond })
+	h := newHouse(t, func(o *gateway.Options) { o.Timing.Claim = 1500 * time.Millisecond })
 	desk := &desktop{address: newXvnc(t).address}
 	one, session := h.open(desk)
 	pass, _ := h.mint(session)
 	two := h.dial(h.url(session, pass), nil).handshake()
 	other := streamspace.NewGatewayID()
-	deadline := time.Now().Add(1500 * time.Millisecond) // several lives of a claim
+	deadline := time.Now().Add(4 * time.Second) // several lives of a claim
 	for time.Now().Before(deadline) {
 		if _, err := h.broker.Claim(context.Background(), session, other, time.Second); err == nil {
 			t.Fatal("the claim ran out while viewers were there")
@@ -280,9 +280,9 @@ func TestTouchComesFromInputOnly(t *testing.T) {
 
 func TestStalledDesktop(t *testing.T) {
 	t.Parallel()
-	quick := func(o *gateway.Options) {
-		o.Timing.Relay.DesktopStall = 60 * time.Millisecond
-		o.Timing.Relay.Probe = 60 * time.Millisecond
+	quick := func(o *gateway.Options) { // and still long for a machine that does much else
+		o.Timing.Relay.DesktopStall = 400 * time.Millisecond
+		o.Timing.Relay.Probe = 300 * time.Millisecond
 	}
 	request := rfb.AppendUpdateRequest(nil, rfb.UpdateRequest{Width: 800, Height: 600})
 	t.Run("does not answer a request", func(t *testing.T) {
@@ -336,7 +336,7 @@ func TestStalledDesktop(t *testing.T) {
 		}))
 		v.next("the fence", func(m rfb.ServerMessage) bool { return m.Type == rfb.ServerFence })
 		v.send(rfb.AppendClientFence(nil, rfb.Fence{}))
-		v.conn.SetReadDeadline(time.Now().Add(500 * time.Millisecond)) // many times the limit
+		v.conn.SetReadDeadline(time.Now().Add(3 * time.Second)) // many times the limit
 		if _, err := v.reader.Read(); err == nil || websocket.IsCloseError(err, gateway.StatusDesktopGone) {
 			t.Errorf("an idle stream ended or spoke: %v", err)
 		}
