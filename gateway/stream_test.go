@@ -403,7 +403,7 @@ func TestViewerThatDoesNotRead(t *testing.T) {
 func TestViewerThatIsDead(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, func(o *gateway.Options) {
-		o.Timing.Relay.Ping, o.Timing.Relay.DeadAfter = 10*time.Millisecond, 60*time.Millisecond
+		o.Timing.Relay.Ping, o.Timing.Relay.DeadAfter = 50*time.Millisecond, 500*time.Millisecond
 	})
 	v, _ := h.open(newDesktop(t, silent))
 	v.conn.SetPingHandler(func(string) error { return nil })
@@ -522,7 +522,7 @@ func TestDrain(t *testing.T) {
 		v, _ := h.open(desk)
 		viewers = append(viewers, v)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
 	drained := make(chan error, 1)
 	go func() { drained <- h.gateway.Drain(ctx) }()
