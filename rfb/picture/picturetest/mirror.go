@@ -117,7 +117,7 @@ func (m *Mirror) Shows(p *picture.Picture) {
 // 1.12 leaves some off by a little where it was asked for JPEG.
 func (m *Mirror) ShowsWithin(p *picture.Picture, difference int) {
 	m.t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) { // between looks
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) { // between looks
 		m.mu.Lock()
 		ok, err := alike(m.screen, p, difference), m.err
 		m.mu.Unlock()

@@ -39,15 +39,7 @@ export function Overlay({
 }
 
 /** A card in front of the picture. */
-export function Veil({
-  icon,
-  muted,
-  children,
-}: {
-  icon: string;
-  muted: boolean;
-  children: React.ReactNode;
-}) {
+export function Veil({ icon, muted, children }: { icon: string; muted: boolean; children: React.ReactNode }) {
   return (
     <Box
       sx={{
