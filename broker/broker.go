@@ -95,6 +95,11 @@ type Claims interface {
 	// Claim takes the desktop for ttl, or returns the present holder's claim
 	// and ErrClaimed. The holder's own repeated claim keeps its epoch.
 	Claim(ctx context.Context, session streamspace.SessionID, gateway streamspace.GatewayID, ttl time.Duration) (Claim, error)
+	// Inherit takes the desktop over from a gateway that is known to have died,
+	// before its claim from runs out. Where that is not the present claim any more
+	// it is as Claim. Whoever calls it must know: if the holder lives after all,
+	// it learns of its loss when it renews.
+	Inherit(ctx context.Context, from Claim, gateway streamspace.GatewayID, ttl time.Duration) (Claim, error)
 	// Renew prolongs the claim by ttl from now, or returns ErrStaleClaim.
 	Renew(ctx context.Context, claim Claim, ttl time.Duration) (Claim, error)
 	// Release gives the claim up; releasing a stale claim is no error.
@@ -190,8 +195,16 @@ type Node struct {
 	Gateway  streamspace.GatewayID
 	URL      string // base URL that clients may use, empty where they use the common one
 	Region   string
-	Viewers  int
+	Link     string // host:port where other gateways reach it; empty where none do
+	Key      string // what its certificate there is known by: package tree's fingerprint
 	Draining bool
+
+	// How busy it is.
+	Viewers  int
+	Sessions int     // desktops with viewers
+	Encoders int     // of them, those that are shared or shown as pictures
+	Bytes    int64   // to viewers, a second, over the last interval
+	CPU      float64 // cores, over the last interval
 }
 
 // Fleet is the list of live gateways.

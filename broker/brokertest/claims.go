@@ -71,6 +71,52 @@ var claims = []test{
 		}
 		b.around("its end", again.Expires, b.Now().Add(2*long))
 	}},
+	{"Inherit", func(t *testing.T, b *bench) {
+		session, dead, heir, late := streamspace.NewSessionID(), streamspace.NewGatewayID(), streamspace.NewGatewayID(), streamspace.NewGatewayID()
+		held, err := b.on(0).Claim(b.ctx, session, dead, long)
+		b.must(err)
+		claim, err := b.on(1).Inherit(b.ctx, held, heir, long)
+		b.must(err)
+		if claim.Gateway != heir || claim.Epoch <= held.Epoch {
+			t.Fatalf("inherited %+v from %+v", claim, held)
+		}
+		if _, err := b.on(0).Renew(b.ctx, held, long); !errors.Is(err, broker.ErrStaleClaim) {
+			t.Errorf("the one who lost it renews: %v", err)
+		}
+		// Another who heard of the same death comes too late.
+		if got, err := b.on(2).Inherit(b.ctx, held, late, long); !errors.Is(err, broker.ErrClaimed) || got.Gateway != heir {
+			t.Errorf("the second heir got %+v, %v", got, err)
+		}
+		// What is free is taken as by Claim.
+		b.must(b.on(1).Release(b.ctx, claim))
+		got, err := b.on(2).Inherit(b.ctx, held, late, long)
+		b.must(err)
+		if got.Gateway != late || got.Epoch <= claim.Epoch {
+			t.Errorf("a free desktop was inherited as %+v after %+v", got, claim)
+		}
+	}},
+	{"OneOfManyInherits", func(t *testing.T, b *bench) {
+		session := streamspace.NewSessionID()
+		held, err := b.on(0).Claim(b.ctx, session, streamspace.NewGatewayID(), long)
+		b.must(err)
+		var winners atomic.Int32
+		var group sync.WaitGroup
+		for i := range claimants {
+			group.Go(func() {
+				gateway := streamspace.NewGatewayID()
+				switch claim, err := b.on(i).Inherit(b.ctx, held, gateway, long); {
+				case err == nil && claim.Gateway == gateway:
+					winners.Add(1)
+				case !errors.Is(err, broker.ErrClaimed):
+					t.Errorf("heir %d: got %+v and error %v", i, claim, err)
+				}
+			})
+		}
+		group.Wait()
+		if n := winners.Load(); n != 1 {
+			t.Fatalf("%d of %d heirs hold the desktop", n, claimants)
+		}
+	}},
 	{"Renew", func(t *testing.T, b *bench) {
 		claim, err := b.on(0).Claim(b.ctx, streamspace.NewSessionID(), streamspace.NewGatewayID(), long)
 		b.must(err)

@@ -126,6 +126,16 @@ func (b *Broker) Claim(_ context.Context, session streamspace.SessionID, gateway
 	return b.hold(claim, now.Add(ttl)), nil
 }
 
+// Inherit takes the desktop over from a gateway that has died.
+func (b *Broker) Inherit(ctx context.Context, from broker.Claim, gateway streamspace.GatewayID, ttl time.Duration) (broker.Claim, error) {
+	now := b.lock()
+	if held, ok := b.claims.get(from.Session, now); ok && held.Gateway == from.Gateway && held.Epoch == from.Epoch {
+		delete(b.claims, from.Session)
+	}
+	b.mu.Unlock()
+	return b.Claim(ctx, from.Session, gateway, ttl)
+}
+
 // Renew prolongs the claim by ttl from now.
 func (b *Broker) Renew(_ context.Context, claim broker.Claim, ttl time.Duration) (broker.Claim, error) {
 	now := b.lock()

@@ -45,6 +45,18 @@ func (b *Broker) Claim(ctx context.Context, session streamspace.SessionID, gatew
 	return b.granted(r, answer)
 }
 
+// Inherit takes the desktop over from a gateway that has died. The epoch of its
+// claim names it: no two have the same.
+func (b *Broker) Inherit(ctx context.Context, from broker.Claim, gateway streamspace.GatewayID, ttl time.Duration) (broker.Claim, error) {
+	r := b.request(from.Session, gateway, ttl)
+	r.heir = from.Epoch
+	answer, err := b.run(ctx, "claim", b.scripts.hold, r.keys(b.keys), r.arguments()...)
+	if err != nil {
+		return broker.Claim{}, err
+	}
+	return b.granted(r, answer)
+}
+
 // Renew prolongs the claim by ttl from now.
 func (b *Broker) Renew(ctx context.Context, claim broker.Claim, ttl time.Duration) (broker.Claim, error) {
 	r := b.renewal(claim, ttl)
@@ -70,6 +82,7 @@ type request struct {
 	want    string // "claim", "anew" or "renew"
 	vouched bool
 	sent    time.Time
+	heir    uint64 // epoch of another's claim that may be taken over, 0 for none
 }
 
 func (b *Broker) request(session streamspace.SessionID, gateway streamspace.GatewayID, ttl time.Duration) request {
@@ -79,13 +92,15 @@ func (b *Broker) request(session streamspace.SessionID, gateway streamspace.Gate
 	if known.released {
 		want = "anew"
 	}
-	return request{broker.Claim{Session: session, Gateway: gateway, Epoch: known.epoch}, ttl, want, known.alive(now), now}
+	return request{
+		claim: broker.Claim{Session: session, Gateway: gateway, Epoch: known.epoch}, ttl: ttl, want: want, vouched: known.alive(now), sent: now,
+	}
 }
 
 func (b *Broker) renewal(claim broker.Claim, ttl time.Duration) request {
 	now := b.now()
 	known := b.leases.know(claim.Session, claim.Gateway)
-	return request{claim, ttl, "renew", known.epoch == claim.Epoch && known.alive(now), now}
+	return request{claim: claim, ttl: ttl, want: "renew", vouched: known.epoch == claim.Epoch && known.alive(now), sent: now}
 }
 
 func (r request) keys(k keys) []string {
@@ -100,6 +115,7 @@ func (r request) arguments() []any {
 	return []any{
 		string(r.claim.Gateway), (r.ttl + margin(r.ttl)).Microseconds(), claimKeep.Milliseconds(),
 		r.want, strconv.FormatUint(r.claim.Epoch, 10), vouched, routeKeep.Milliseconds(),
+		strconv.FormatUint(r.heir, 10),
 	}
 }
 

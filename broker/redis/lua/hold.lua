@@ -5,7 +5,8 @@
 -- 4 'claim', 'renew', or 'anew' for a claim after a release: that may still be on
 -- its way, so the claim gets another epoch, 5 the epoch the caller knows or 0, 6 '1' if the caller
 -- vouches that its lease under that epoch has not run out, 7 how long the route
--- is kept: what is in use is not forgotten.
+-- is kept: what is in use is not forgotten, 8 the epoch under which another
+-- gateway held it that has died, or 0.
 -- Returns: 'held' or 'claimed' or 'stale', gateway, epoch, microseconds left.
 local gateway, lease, keep, want, mine, vouched = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5], ARGV[6] == '1'
 local now = clock()
@@ -20,7 +21,7 @@ elseif live and holder == gateway and
   -- goes on as it is
 elseif want == 'renew' then
   return {'stale'}
-elseif live and holder ~= gateway then
+elseif live and holder ~= gateway and epoch ~= ARGV[8] then
   return {'claimed', holder, epoch, ends - now}
 else
   -- Above everything that this store remembers, that the caller remembers, and
