@@ -8,6 +8,7 @@ import (
 
 	"github.com/streamspace/streamspace"
 	"github.com/streamspace/streamspace/gateway/room"
+	"github.com/streamspace/streamspace/gateway/tree"
 	"github.com/streamspace/streamspace/rfb"
 )
 
@@ -33,6 +34,8 @@ type company struct {
 	mu      sync.Mutex
 	room    room.Room      // guarded by mu
 	seats   []*seat        // guarded by mu; in the order of their coming
+	others  []*seat        // guarded by mu; gateways that serve viewers of their own from here
+	trunk   *trunk         // guarded by mu; to the gateway whose company this is a copy of; nil when it is of its own
 	tickAt  time.Time      // guarded by mu; when the room is to be told the time; zero for never, as the next three
 	listAt  time.Time      // guarded by mu; when to tell who is here
 	pointAt time.Time      // guarded by mu; when to tell where they point
@@ -48,26 +51,62 @@ type company struct {
 
 func newCompany() *company { return &company{wake: make(chan struct{}, 1)} }
 
-// enter gives a viewer its seat.
-func (c *company) enter(s *seat) {
+// enter gives a viewer its seat. control says that it had control before, in a
+// company of which this one is the next.
+func (c *company) enter(s *seat, control bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	now := time.Now()
+	if former := c.find(s.member.ID); former != nil { // whose connection has ended, and we have not heard of it
+		c.seats = slices.DeleteFunc(c.seats, func(other *seat) bool { return other == former })
+		control = control || c.room.Holder() == s.member.ID
+		c.room.Leave(s.member.ID, now)
+	}
 	c.seats = append(c.seats, s)
-	c.room.Join(s.member)
+	if c.trunk != nil {
+		c.trunk.send(tree.Up{Type: tree.Join, Member: &s.member, Control: control}, nil)
+	} else {
+		c.room.Join(s.member)
+	}
+	if control && c.trunk == nil {
+		c.room.Reclaim(s.member.ID, now)
+	}
 	s.tell(newsWelcome | newsViewers | newsControl)
-	c.settle(time.Now())
+	c.settle(now)
+}
+
+// connect gives another gateway its seat.
+func (c *company) connect(s *seat) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.others = append(c.others, s)
+	s.tell(newsViewers | newsControl)
+}
+
+// disconnect takes it back, and those of its viewers.
+func (c *company) disconnect(s *seat) {
+	s.fall()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.others = slices.DeleteFunc(c.others, func(other *seat) bool { return other == s })
 }
 
 // leave takes it back.
 func (c *company) leave(s *seat) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	before := len(c.seats)
 	c.seats = slices.DeleteFunc(c.seats, func(other *seat) bool { return other == s })
-	c.room.Leave(s.member.ID, time.Now())
+	if len(c.seats) == before {
+		return // its viewer has another seat
+	}
+	if c.trunk != nil {
+		c.trunk.send(tree.Up{Type: tree.Leave, Viewer: s.member.ID}, nil)
+	} else {
+		c.room.Leave(s.member.ID, time.Now())
+	}
 	if s.shown {
-		for _, other := range c.seats {
-			other.tellCursor(s.member.ID, cursor{gone: true})
-		}
+		c.tellCursor(s, cursor{gone: true})
 	}
 	c.settle(time.Now())
 }
@@ -86,8 +125,10 @@ func (c *company) act(s *seat, m rfb.ClientMessage) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	pointer, points := m.Pointer()
-	if points {
+	if c.trunk != nil {
+		return c.actFar(s, m, now)
+	}
+	if pointer, points := m.Pointer(); points {
 		c.point(s, pointer, now)
 	}
 	holder := c.room.Holder()
@@ -96,7 +137,7 @@ func (c *company) act(s *seat, m rfb.ClientMessage) bool {
 	case rfb.ClientSetDesktopSize:
 		// Pages send it by themselves: it takes no control. While nobody has that,
 		// the desktop fits who came first.
-		may = holder == s.member.ID || holder == "" && c.first() == s
+		may = holder == s.member.ID || holder == "" && c.room.First() == s.member.ID
 	case rfb.ClientCutText:
 		// So do they with clipboards, which who may not control can have, too.
 		may = holder == "" || holder == s.member.ID
@@ -104,27 +145,22 @@ func (c *company) act(s *seat, m rfb.ClientMessage) bool {
 			c.room.Input(s.member.ID, true, now)
 		}
 	default:
-		key, isKey := m.Key()
-		purpose := !points && !isKey || points && pointer.Buttons != 0 || isKey && key.Down
-		may = c.room.Input(s.member.ID, purpose, now)
+		may = c.room.Input(s.member.ID, purposeful(m), now)
 	}
 	c.settle(now)
 	return may
 }
 
-// first is the one who came first of those who may control. It needs mu.
-func (c *company) first() *seat {
-	for _, s := range c.seats {
-		if s.member.Allows(streamspace.PermissionControl) {
-			return s
-		}
-	}
-	return nil
+// purposeful tells whether input is more than a pointer that passes by.
+func purposeful(m rfb.ClientMessage) bool {
+	pointer, points := m.Pointer()
+	key, isKey := m.Key()
+	return !points && !isKey || points && pointer.Buttons != 0 || isKey && key.Down
 }
 
 // point notes where a viewer points. It needs mu.
 func (c *company) point(s *seat, p rfb.PointerEvent, now time.Time) {
-	if len(c.seats) < 2 {
+	if len(c.seats) < 2 && c.trunk == nil {
 		return
 	}
 	s.pointer, s.pointing = cursor{x: p.X, y: p.Y}, true
@@ -139,6 +175,10 @@ func (c *company) do(s *seat, command room.Command) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
+	if c.trunk != nil {
+		c.trunk.send(tree.Up{Type: tree.Do, Viewer: s.member.ID, Command: command}, nil)
+		return
+	}
 	c.room.Do(s.member.ID, command, now)
 	c.settle(now)
 }
@@ -146,7 +186,9 @@ func (c *company) do(s *seat, command room.Command) {
 // settle brings the room to the present and tells everybody what has changed in
 // it. It needs mu.
 func (c *company) settle(now time.Time) {
-	c.tickAt = c.room.Tick(now)
+	if c.trunk == nil {
+		c.tickAt = c.room.Tick(now)
+	}
 	changes := c.room.Changes()
 	for _, id := range changes.Lost {
 		if s := c.find(id); s != nil {
@@ -155,13 +197,11 @@ func (c *company) settle(now time.Time) {
 	}
 	for _, refusal := range changes.Refusals {
 		if s := c.find(refusal.To); s != nil {
-			s.tellRefusal(refusal.Message())
+			s.refuse(refusal.Message())
 		}
 	}
 	if changes.Control {
-		for _, s := range c.seats {
-			s.tell(newsControl)
-		}
+		c.tell(newsControl)
 	}
 	if changes.Viewers && c.listAt.IsZero() {
 		c.listAt = later(now, c.listed.Add(time.Duration(len(c.seats))*listEvery))
@@ -242,9 +282,7 @@ func (c *company) catchUp(timer *time.Timer) bool {
 	}
 	if due(c.listAt) {
 		c.listAt, c.listed = time.Time{}, now
-		for _, s := range c.seats {
-			s.tell(newsViewers)
-		}
+		c.tell(newsViewers)
 	}
 	if due(c.pointAt) {
 		c.pointAt, c.pointed = time.Time{}, now
@@ -255,9 +293,7 @@ func (c *company) catchUp(timer *time.Timer) bool {
 		if c.stirred.Swap(false) {
 			c.lookAt = now.Add(statusEvery)
 		}
-		for _, s := range c.seats {
-			s.tell(newsStatus)
-		}
+		c.tell(newsStatus)
 	}
 	c.until = c.next()
 	if c.over || c.until.IsZero() {
@@ -274,12 +310,37 @@ func (c *company) tellPointers() {
 		if !s.pointing {
 			continue
 		}
-		s.pointing, s.shown = false, true
-		for _, other := range c.seats {
-			if other != s {
-				other.tellCursor(s.member.ID, s.pointer)
-			}
+		s.pointing = false
+		if c.trunk != nil { // which tells everybody
+			c.trunk.send(tree.Up{Type: tree.Point, Viewer: s.member.ID, X: s.pointer.x, Y: s.pointer.y}, nil)
+			continue
 		}
+		s.shown = true
+		c.tellCursor(s, s.pointer)
+	}
+}
+
+// tell tells everybody here, and other gateways for theirs. It needs mu, as the
+// next.
+func (c *company) tell(n news) {
+	for _, s := range c.seats {
+		s.tell(n)
+	}
+	for _, s := range c.others {
+		s.tell(n)
+	}
+}
+
+// tellCursor tells all but s itself where s points; the other gateways see to that
+// for theirs.
+func (c *company) tellCursor(s *seat, at cursor) {
+	for _, other := range c.seats {
+		if other != s {
+			other.tellCursor(s.member.ID, at)
+		}
+	}
+	for _, other := range c.others {
+		other.tellCursor(s.member.ID, at)
 	}
 }
 

@@ -25,6 +25,7 @@ type desktop struct {
 	session streamspace.SessionID // immutable
 	todo    atomic.Uint32         // chores that wait to be done
 	done    chan struct{}         // closed when the desktop has ended
+	owned   atomic.Bool           // the claim is held
 	company *company              // immutable
 	share   *share                // immutable
 
@@ -34,11 +35,15 @@ type desktop struct {
 	mu        sync.Mutex
 	route     broker.Route // guarded by mu; valid if up
 	up        bool         // guarded by mu
+	owner     *owner       // guarded by mu; the gateway that holds the desktop; nil when this one does
+	dead      broker.Claim // guarded by mu; of a gateway that has died
+	retry     time.Time    // guarded by mu; when to ask again who holds it
 	lastTouch time.Time    // guarded by mu
 
 	// owned by work
 	claim   broker.Claim
 	claimed bool
+	lonely  time.Time   // since when only other gateways are served from here
 	wanted  time.Time   // when the broker was last told that viewers wait
 	again   *time.Timer // tells to look again; nil when events do
 }
@@ -150,7 +155,11 @@ func (d *desktop) attend(ctx context.Context, chores uint32) {
 		d.again.Stop()
 		d.again = nil
 	}
-	if after := d.refresh(ctx); after > 0 {
+	after := d.refresh(ctx)
+	if wait := d.offer(time.Now()); wait > 0 && (after == 0 || wait < after) {
+		after = wait
+	}
+	if after > 0 {
 		d.again = time.AfterFunc(after, d.nudge)
 	}
 }
@@ -199,6 +208,7 @@ func (d *desktop) giveUp(ctx context.Context) {
 	}
 	d.company.close()
 	d.share.close()
+	d.owned.Store(false)
 	if d.claimed {
 		if err := d.gateway.broker.Release(ctx, d.claim); err != nil {
 			d.warn("releasing the claim", "error", err)
@@ -220,7 +230,7 @@ func (d *desktop) refresh(ctx context.Context) (again time.Duration) {
 	route, err := d.gateway.broker.Route(ctx, d.session)
 	switch {
 	case errors.Is(err, broker.ErrNoRoute):
-		d.setRoute(broker.Route{}, false)
+		d.setRoute(broker.Route{}, nil, false)
 		if len(d.open()) == 0 {
 			return 0 // a glance wakes nobody
 		}
@@ -229,16 +239,24 @@ func (d *desktop) refresh(ctx context.Context) (again time.Duration) {
 		d.warn("reading the route", "error", err)
 		return time.Second // a stream that runs goes on: the desktop is not what failed
 	}
-	if err := d.take(ctx); err != nil {
-		if !errors.Is(err, broker.ErrClaimed) || len(d.open()) > 0 {
-			d.warn("claiming the desktop", "error", err)
-		}
-		d.endStreams(closing{streamspace.CodeUnavailable})
-		return time.Second
+	if wait := d.waits(time.Now()); wait > 0 {
+		return wait
 	}
-	d.wanted = time.Time{}
-	d.setRoute(route, true)
-	return 0
+	holder, err := d.take(ctx)
+	if err == nil {
+		d.wanted = time.Time{}
+		d.setRoute(route, nil, true)
+		return 0
+	}
+	if o := d.ownerOf(ctx, holder, err); o != nil {
+		d.setRoute(route, o, true)
+		return 0
+	}
+	if len(d.open()) > 0 || !errors.Is(err, broker.ErrClaimed) {
+		d.warn("claiming the desktop", "error", err)
+	}
+	d.endStreams(closing{streamspace.CodeUnavailable})
+	return time.Second
 }
 
 // want tells the control plane that viewers wait.
@@ -254,25 +272,31 @@ func (d *desktop) want(ctx context.Context) time.Duration {
 	return wantEvery
 }
 
-// take claims the desktop, once.
-func (d *desktop) take(ctx context.Context) error {
+// take claims the desktop, once. Of a desktop that another gateway holds it
+// returns that one's claim.
+func (d *desktop) take(ctx context.Context) (broker.Claim, error) {
 	if d.claimed {
-		return nil
+		return d.claim, nil
 	}
-	claim, err := d.gateway.broker.Claim(ctx, d.session, d.gateway.id, d.gateway.timing.Claim)
+	g := d.gateway
+	claim, err := g.broker.Claim(ctx, d.session, g.id, g.timing.Claim)
+	if dead := d.deceased(); errors.Is(err, broker.ErrClaimed) && dead.Epoch == claim.Epoch && dead.Gateway == claim.Gateway {
+		claim, err = g.broker.Inherit(ctx, claim, g.id, g.timing.Claim)
+	}
 	if err != nil {
-		return fmt.Errorf("claiming %s: %w", d.session, err)
+		return claim, fmt.Errorf("claiming %s: %w", d.session, err)
 	}
 	d.claim, d.claimed = claim, true
-	return nil
+	d.owned.Store(true)
+	return claim, nil
 }
 
 // setRoute makes the route known to the streams: those that wait look at it,
 // those that speak with an earlier desktop end.
-func (d *desktop) setRoute(route broker.Route, up bool) {
+func (d *desktop) setRoute(route broker.Route, through *owner, up bool) {
 	d.mu.Lock()
 	changed := d.up != up || d.route.Epoch != route.Epoch
-	d.route, d.up = route, up
+	d.route, d.owner, d.up = route, through, up
 	d.mu.Unlock()
 	if !changed {
 		return
@@ -299,6 +323,7 @@ func (d *desktop) keep(ctx context.Context) {
 		switch {
 		case errors.Is(err, broker.ErrStaleClaim):
 			d.claimed = false
+			d.owned.Store(false)
 			d.warn("claim was lost", "epoch", d.claim.Epoch)
 			d.endStreams(closing{streamspace.CodeUnavailable})
 		case err != nil: // the next tick tries again, before the claim runs out
@@ -308,6 +333,9 @@ func (d *desktop) keep(ctx context.Context) {
 		}
 	}
 	for _, s := range d.open() {
+		if s.branch {
+			continue
+		}
 		if err := d.gateway.broker.Join(ctx, s.viewer(), d.gateway.timing.Claim); err != nil {
 			d.warn("prolonging presence", "viewer_id", s.claims.Viewer, "error", err)
 			return

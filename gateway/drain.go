@@ -24,7 +24,7 @@ const (
 // ended. At the context's end it cuts what is left and returns its error.
 func (g *Gateway) Drain(ctx context.Context) error {
 	g.setPhase(phaseDraining)
-	open := g.openStreams()
+	open := g.openViewers()
 	g.log.Info("draining", "viewers", len(open))
 	start, window := time.Now(), drainWindow
 	if deadline, ok := ctx.Deadline(); ok {

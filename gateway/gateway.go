@@ -16,10 +16,12 @@ package gateway
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,6 +32,7 @@ import (
 	"github.com/streamspace/streamspace/broker"
 	"github.com/streamspace/streamspace/gateway/relay"
 	"github.com/streamspace/streamspace/gateway/ticket"
+	"github.com/streamspace/streamspace/gateway/tree"
 )
 
 // Pattern is where the handler belongs on a http.ServeMux.
@@ -45,7 +48,7 @@ type Broker interface {
 	Touch(ctx context.Context, session streamspace.SessionID, at time.Time) error
 	Redeem(ctx context.Context, ticket streamspace.TicketID, expires time.Time) error
 	Revoked(ctx context.Context, viewer broker.Viewer, issued time.Time) (broker.Revocation, bool, error)
-	Announce(ctx context.Context, node broker.Node, ttl time.Duration) error
+	broker.Fleet
 	PutThumbnail(ctx context.Context, session streamspace.SessionID, thumbnail broker.Thumbnail, ttl time.Duration) error
 	ThumbnailTaken(ctx context.Context, session streamspace.SessionID) (time.Time, error)
 	Subscribe(ctx context.Context, buffer int) (broker.Subscription, error)
@@ -74,6 +77,7 @@ type Options struct {
 
 	URL    string // what broker.Node says
 	Region string
+	Link   Link
 
 	Limits  Limits
 	Timing  Timing
@@ -128,20 +132,24 @@ const (
 // anybody in.
 type Gateway struct {
 	// immutable
-	id       streamspace.GatewayID
-	broker   Broker
-	verifier Verifier
-	log      *slog.Logger
-	metrics  *metrics
-	origins  map[string]bool
-	proxies  []netip.Prefix
-	node     broker.Node
-	limits   Limits
-	timing   Timing
-	tuner    *socketTuner
-	upgrader websocket.Upgrader
-	buffers  *relay.Buffers
-	drained  chan struct{} // closed when draining begins
+	id          streamspace.GatewayID
+	broker      Broker
+	verifier    Verifier
+	log         *slog.Logger
+	metrics     *metrics
+	origins     map[string]bool
+	proxies     []netip.Prefix
+	node        broker.Node
+	key         ticket.Key // known to the fleet by what the node says
+	link        Link
+	peers       *peers
+	limits      Limits
+	timing      Timing
+	tuner       *socketTuner
+	upgrader    websocket.Upgrader
+	buffers     *relay.Buffers
+	certificate tls.Certificate // for other gateways
+	drained     chan struct{}   // closed when draining begins
 
 	group sync.WaitGroup // streams and desktops; grows only in phaseOpen, under mu
 
@@ -181,6 +189,7 @@ func New(options Options) (*Gateway, error) {
 	g := &Gateway{
 		id: id, broker: options.Broker, verifier: options.Verifier, log: log, metrics: counters,
 		origins: origins, proxies: options.TrustedProxies,
+		key: ticket.NewKey(), link: options.Link,
 		node:   broker.Node{Gateway: id, URL: options.URL, Region: options.Region},
 		limits: options.Limits.withDefaults(), timing: options.Timing.withDefaults(),
 		tuner: newSocketTuner(options.Sockets, log), buffers: relay.NewBuffers(), drained: make(chan struct{}),
@@ -189,6 +198,14 @@ func New(options Options) (*Gateway, error) {
 		desktops: make(map[streamspace.SessionID]*desktop),
 	}
 	g.upgrader = newUpgrader()
+	g.peers = &peers{nodes: options.Broker.Nodes, known: make(map[streamspace.GatewayID]peer)}
+	if options.Link.Listener != nil {
+		g.node.Link = cmp.Or(options.Link.Address, options.Link.Listener.Addr().String())
+		g.node.Key = g.key.Public().Text()
+	}
+	if g.certificate, err = tree.Certificate(g.key); err != nil {
+		return nil, err
+	}
 	return g, nil
 }
 
@@ -233,6 +250,11 @@ func (g *Gateway) Run(ctx context.Context) error {
 	var own sync.WaitGroup
 	own.Go(func() { g.watch(ctx, subscription) })
 	own.Go(func() { g.announce(ctx) })
+	linking, unlink := context.WithCancel(context.WithoutCancel(ctx))
+	defer unlink()
+	if g.link.Listener != nil {
+		own.Go(func() { g.serveLinks(linking) })
+	}
 	over := make(chan struct{})
 	own.Go(func() { g.keepDesktops(over) })
 	<-ctx.Done()
@@ -241,6 +263,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.endAll(closing{streamspace.CodeGatewayDraining})
 	g.waitStreams(g.timing.Relay.Linger + time.Second)
 	close(over)
+	unlink() // who asks from now on finds nobody, and that nobody owns what was held here
 	own.Wait()
 	return nil
 }
@@ -252,7 +275,7 @@ func (g *Gateway) setPhase(p phase) {
 	if g.phase < phaseDraining && p >= phaseDraining {
 		close(g.drained)
 		for _, d := range g.desktops {
-			d.share.over()
+			d.share.over() // which has it looked at
 		}
 	}
 	g.phase = max(g.phase, p)
@@ -321,6 +344,11 @@ func (g *Gateway) openStreams() []*stream {
 		open = append(open, s)
 	}
 	return open
+}
+
+// openViewers returns those of them that are viewers'.
+func (g *Gateway) openViewers() []*stream {
+	return slices.DeleteFunc(g.openStreams(), func(s *stream) bool { return s.branch })
 }
 
 func (g *Gateway) endAll(cause closing) {

@@ -42,16 +42,22 @@ func (g *Gateway) connect(ctx context.Context, route broker.Route) (conn net.Con
 	if err != nil {
 		return nil, init, err
 	}
+	return g.greet(ctx, dialed, clientConfig(route))
+}
+
+// greet does the gateway's part of a desktop's handshake, and closes the
+// connection if it fails.
+func (g *Gateway) greet(ctx context.Context, dialed net.Conn, config rfb.ClientConfig) (conn net.Conn, init rfb.ServerInit, err error) {
 	defer func() {
 		if err != nil {
 			dialed.Close()
 		}
 	}()
-	ctx, cancel = context.WithTimeout(ctx, g.timing.Handshake)
+	ctx, cancel := context.WithTimeout(ctx, g.timing.Handshake)
 	defer cancel()
 	past := time.Unix(1, 0)
 	stop := context.AfterFunc(ctx, func() { dialed.SetDeadline(past) })
-	session, err := rfb.ClientHandshake(dialed, clientConfig(route))
+	session, err := rfb.ClientHandshake(dialed, config)
 	if !stop() {
 		return nil, init, fmt.Errorf("desktop's handshake: %w", context.Cause(ctx))
 	}

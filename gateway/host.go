@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"sync"
 	"time"
 
 	"github.com/streamspace/streamspace/broker"
 	"github.com/streamspace/streamspace/gateway/hub"
 	"github.com/streamspace/streamspace/gateway/relay"
+	"github.com/streamspace/streamspace/rfb"
 )
 
 const (
@@ -33,11 +36,13 @@ type host struct {
 	up      chan struct{} // closed when hub is there and has a picture
 	over    chan struct{} // closed when the host has ended
 	route   broker.Route  // immutable; in front of which it is
+	owner   *owner        // immutable; the gateway through which it is; nil for the desktop itself
 
 	hub *hub.Hub // set before up is closed
 	err error    // why it ended; set before over is closed
 
 	// owned by run
+	trunk *trunk // to the owner, once it is connected
 	taken uint64 // number of the frame of the latest picture
 }
 
@@ -46,7 +51,7 @@ func newHost(sh *share) *host {
 	h := &host{
 		share: sh, glances: make(chan struct{}, 1), up: make(chan struct{}), over: make(chan struct{}),
 	}
-	h.route, _ = sh.desktop.current() // without one it ends at once
+	h.route, h.owner = sh.desktop.way() // without one it ends at once
 	h.context, h.stop = context.WithCancel(context.Background())
 	return h
 }
@@ -75,6 +80,10 @@ func (h *host) glance() {
 func (h *host) run() {
 	defer h.stop()
 	h.err = h.serve()
+	if h.owner != nil {
+		h.err = trunkEnded(h.err)
+	}
+	h.part(h.err)
 	close(h.over)
 	h.share.ended(h)
 	if !errors.Is(h.err, hub.ErrStopped) {
@@ -88,9 +97,13 @@ func (h *host) serve() error {
 	if err != nil {
 		return err
 	}
-	h.hub = hub.New(upstream, hub.Options{
+	options := hub.Options{
 		Log: gateway.log, Observer: gateway.metrics.hub, Stall: gateway.timing.Relay.DesktopStall, Probe: gateway.timing.Relay.Probe,
-	})
+	}
+	if h.owner != nil {
+		options.Parting = h.part
+	}
+	h.hub = hub.New(upstream, options)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	ran := make(chan error, 1)
@@ -128,13 +141,14 @@ func (h *host) serve() error {
 
 // connect is patient with a desktop that does not answer, as a stream is.
 func (h *host) connect() (hub.Upstream, error) {
-	gateway := h.share.desktop.gateway
 	for attempt := 1; ; attempt++ {
 		if h.route.Address == "" {
 			return hub.Upstream{}, fmt.Errorf("%w: it has no route", relay.ErrDesktopGone)
 		}
-		conn, init, err := gateway.connect(h.context, h.route)
+		conn, init, err := h.dial()
 		switch {
+		case h.owner != nil && err != nil:
+			return hub.Upstream{}, err // another way may be shorter
 		case err == nil:
 			return hub.Upstream{Conn: conn, Init: init}, nil
 		case h.context.Err() != nil:
@@ -151,10 +165,42 @@ func (h *host) connect() (hub.Upstream, error) {
 	}
 }
 
+// dial connects to the desktop, or to the gateway that owns it.
+func (h *host) dial() (net.Conn, rfb.ServerInit, error) {
+	gateway := h.share.desktop.gateway
+	if h.owner == nil {
+		return gateway.connect(h.context, h.route)
+	}
+	t, err := dialTrunk(h.context, gateway, h.share.desktop.company, h.owner.Peer, h.share.desktop.session)
+	if err != nil {
+		return nil, rfb.ServerInit{}, err
+	}
+	h.trunk = t
+	conn := &dialed{Conn: t.conn, trunk: t, writers: new(sync.WaitGroup)}
+	greeted, init, err := gateway.greet(h.context, conn, rfb.ClientConfig{})
+	if err == nil {
+		conn.writers.Go(t.write) // the owner hears texts from now on
+	}
+	return greeted, init, err
+}
+
+// part tells the desktop that this way to it has ended, before the viewers look
+// for another. It may be called more than once.
+func (h *host) part(cause error) {
+	if h.owner == nil {
+		return
+	}
+	if h.trunk != nil {
+		h.share.desktop.company.part(h.trunk)
+	}
+	h.share.ended(h)
+	h.share.desktop.lost(h.owner, cause)
+}
+
 // picture puts a small picture of the desktop where dashboards find it, if it
 // has changed since the last one.
 func (h *host) picture() {
-	if frame := h.hub.Frame(); frame == h.taken && h.taken != 0 {
+	if frame := h.hub.Frame(); h.owner != nil || frame == h.taken && h.taken != 0 {
 		return
 	}
 	d := h.share.desktop

@@ -67,9 +67,14 @@ func (b *lockedBuffer) String() string {
 
 func newHouse(t *testing.T, change func(*gateway.Options)) *house {
 	t.Helper()
-	key := ticket.NewKey()
+	return newHouseAt(t, memory.New(time.Now), ticket.NewKey(), change)
+}
+
+// newHouseAt is one of several at a broker.
+func newHouseAt(t *testing.T, at *memory.Broker, key ticket.Key, change func(*gateway.Options)) *house {
+	t.Helper()
 	h := &house{
-		t: t, broker: memory.New(time.Now), minter: ticket.NewMinter(key, nil),
+		t: t, broker: at, minter: ticket.NewMinter(key, nil),
 		registry: prometheus.NewRegistry(), log: new(lockedBuffer),
 	}
 	options := gateway.Options{

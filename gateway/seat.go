@@ -11,6 +11,7 @@ import (
 	"github.com/streamspace/streamspace"
 	"github.com/streamspace/streamspace/gateway/relay"
 	"github.com/streamspace/streamspace/gateway/room"
+	"github.com/streamspace/streamspace/gateway/tree"
 	"github.com/streamspace/streamspace/rfb"
 )
 
@@ -44,18 +45,21 @@ type cursor struct {
 //
 // Its viewer is told by a goroutine of the seat that is there while there is
 // news: a viewer that does not read holds up that alone, and what is new
-// meanwhile replaces what is old. A viewer of RFB alone is told nothing.
+// meanwhile replaces what is old. A viewer of RFB alone is told nothing, and one
+// of another gateway by that gateway.
 type seat struct {
 	// immutable
 	company *company
 	stream  *stream
 	member  room.Member
-	speaks  bool // the viewer is told of the room
+	speaks  bool  // the viewer is told of the room
+	via     *seat // of the other gateway that speaks for the viewer; nil for a viewer of this one
 
 	lost    atomic.Bool // had control; what it holds down is to be let go
 	holding atomic.Bool // something is held down
 
-	held held // owned by the stream's receiver
+	held  held                           // owned by the stream's receiver
+	twigs map[streamspace.ViewerID]*seat // owned by the stream's receiver; of a branch: those for whom it speaks
 
 	pointer  cursor // guarded by company.mu; where it points
 	pointing bool   // guarded by company.mu; others have not been told
@@ -78,6 +82,9 @@ type seat struct {
 }
 
 func newSeat(s *stream, c *company) *seat {
+	if s.branch {
+		return &seat{company: c, stream: s, speaks: true, twigs: make(map[streamspace.ViewerID]*seat)}
+	}
 	return &seat{
 		company: c, stream: s, speaks: s.speaks,
 		member: room.Member{
@@ -90,7 +97,11 @@ var _ relay.Gate = (*seat)(nil)
 
 // Act tells whether the message may pass, and notes what it holds down.
 func (s *seat) Act(m rfb.ClientMessage) bool {
-	if !s.company.act(s, m) {
+	may := s.company.act
+	if s.stream.branch {
+		may = s.company.actVia
+	}
+	if !may(s, m) {
 		return false
 	}
 	s.held.note(m)
@@ -111,12 +122,18 @@ func (s *seat) LetGo() []byte {
 
 // lose has the receiver let go.
 func (s *seat) lose() {
+	if s.via != nil {
+		s = s.via
+	}
 	s.lost.Store(true)
 	s.stream.socket.Nudge()
 }
 
 // hear takes a text of the viewer's, on its receiver.
 func (s *seat) hear(text []byte) error {
+	if s.stream.branch {
+		return s.hearBranch(text)
+	}
 	command, known, err := room.Parse(text)
 	if err != nil {
 		return fmt.Errorf("%w: %w", relay.ErrViewerProtocol, err)
@@ -129,13 +146,22 @@ func (s *seat) hear(text []byte) error {
 
 // tell has the viewer told. It does not wait.
 func (s *seat) tell(n news) {
-	if !s.speaks {
+	if !s.speaks || s.via != nil {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.news |= n
 	s.rouse()
+}
+
+// refuse tells what the viewer does not get.
+func (s *seat) refuse(message []byte) {
+	if s.via != nil {
+		s.via.tellRefusal(tree.Encode(tree.Down{Type: tree.Refused, Viewer: s.member.ID, Refusal: message}))
+		return
+	}
+	s.tellRefusal(message)
 }
 
 func (s *seat) tellRefusal(message []byte) {
@@ -155,7 +181,7 @@ func (s *seat) tellRefusal(message []byte) {
 // tellCursor tells where another points. Of more than a list has room for, the
 // rest stays untold: nobody could follow them.
 func (s *seat) tellCursor(of streamspace.ViewerID, at cursor) {
-	if !s.speaks {
+	if !s.speaks || s.via != nil {
 		return
 	}
 	s.mu.Lock()
@@ -208,7 +234,18 @@ func (s *seat) write() {
 }
 
 func (s *seat) deliver(n news, refusals [][]byte, cursors map[streamspace.ViewerID]cursor) error {
-	var texts [][]byte
+	for _, text := range s.texts(n, refusals, cursors) {
+		if err := s.stream.socket.WriteText(text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *seat) texts(n news, refusals [][]byte, cursors map[streamspace.ViewerID]cursor) (texts [][]byte) {
+	if s.stream.branch {
+		return s.branchTexts(n, refusals, cursors)
+	}
 	if n&newsWelcome != 0 {
 		texts = append(texts, room.Welcome(s.member))
 	}
@@ -231,12 +268,7 @@ func (s *seat) deliver(n news, refusals [][]byte, cursors map[streamspace.Viewer
 			texts = append(texts, status)
 		}
 	}
-	for _, text := range texts {
-		if err := s.stream.socket.WriteText(text); err != nil {
-			return err
-		}
-	}
-	return nil
+	return texts
 }
 
 // status is how the stream does, or nil if that is no news.

@@ -45,6 +45,7 @@ func (s *stream) serve() error {
 		if !errors.Is(err, hub.ErrHandedBack) && !errors.Is(err, relay.ErrYielded) {
 			return err
 		}
+		s.forgetRoute()
 		began = time.Now()
 	}
 }
@@ -65,12 +66,20 @@ type server struct {
 // sit gives the viewer its seat in the desktop's company, stand takes it back.
 func (s *stream) sit() {
 	s.seat = newSeat(s, s.desktop.company)
-	s.desktop.company.enter(s.seat)
+	if s.branch {
+		s.desktop.company.connect(s.seat)
+	} else {
+		s.desktop.company.enter(s.seat, false)
+	}
 }
 
 func (s *stream) stand() {
 	s.seat.hush()
-	s.desktop.company.leave(s.seat)
+	if s.branch {
+		s.desktop.company.disconnect(s.seat)
+	} else {
+		s.desktop.company.leave(s.seat)
+	}
 }
 
 // policy is what the ticket allows.
@@ -140,7 +149,8 @@ func (s *stream) approach(at *footing, began time.Time) (on server, err error) {
 		if attempt == 1 && at.state.Parser == nil {
 			s.gateway.metrics.wait.Observe(time.Since(began).Seconds())
 		}
-		if on.host = s.desktop.share.place(s); on.host != nil {
+		bound := s.branch || at.state.Parser != nil && !at.state.Resumable()
+		if on.host = s.desktop.share.place(s, bound); on.host != nil {
 			on.init, err = s.awaitHost(on.host)
 		} else {
 			on.conn, on.init, err = s.dial(route)
@@ -149,6 +159,9 @@ func (s *stream) approach(at *footing, began time.Time) (on server, err error) {
 		case err == nil:
 			return on, s.introduce(&on, at)
 		case attempt < dialAttempts && errors.Is(err, hub.ErrStopped): // in the moment in which it was to serve
+		case errors.As(err, new(errTrunk)): // there is a way again as soon as there is a route
+			s.forgetRoute()
+			continue
 		case attempt < dialAttempts && errors.Is(err, relay.ErrDesktopGone) && on.host == nil: // a host is patient itself
 		default:
 			return server{}, err

@@ -27,22 +27,29 @@ type share struct {
 	desktop *desktop // immutable
 
 	mu      sync.Mutex
-	streams []*stream      // guarded by mu; that are served or about to be
-	host    *host          // guarded by mu; nil when nobody needs one
-	glanced time.Time      // guarded by mu; when somebody glanced, until which the host stays is glanceFor later
-	alone   time.Time      // guarded by mu; since when there is no second stream
-	look    *time.Timer    // guarded by mu; tells the desktop to look at the share again; may be nil
-	hosts   sync.WaitGroup // grows under mu, while the desktop has a stream or a visit
+	streams []*stream        // guarded by mu; that are served or about to be
+	bound   map[*stream]bool // guarded by mu; those that only a host can serve
+	host    *host            // guarded by mu; nil when nobody needs one
+	glanced time.Time        // guarded by mu; when somebody glanced, until which the host stays is glanceFor later
+	alone   time.Time        // guarded by mu; since when there is no second stream
+	look    *time.Timer      // guarded by mu; tells the desktop to look at the share again; may be nil
+	hosts   sync.WaitGroup   // grows under mu, while the desktop has a stream or a visit
 }
 
 // place decides who serves the stream from now on: a host, or, if nil, a relay
-// of its own.
-func (sh *share) place(s *stream) *host {
+// of its own. bound says that no relay can.
+func (sh *share) place(s *stream, bound bool) *host {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	now := time.Now()
 	if !slices.Contains(sh.streams, s) {
 		sh.streams = append(sh.streams, s)
+	}
+	if bound {
+		if sh.bound == nil {
+			sh.bound = make(map[*stream]bool)
+		}
+		sh.bound[s] = true
 	}
 	s.host = nil
 	if sh.needed(now) {
@@ -58,6 +65,7 @@ func (sh *share) leave(s *stream) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	s.host = nil
+	delete(sh.bound, s)
 	sh.streams = slices.DeleteFunc(sh.streams, func(other *stream) bool { return other == s })
 	switch len(sh.streams) {
 	case 0:
@@ -189,7 +197,7 @@ func (sh *share) review() {
 
 // needed tells whether there has to be a host. It needs mu, as the next do.
 func (sh *share) needed(now time.Time) bool {
-	return len(sh.streams) > 1 || !sh.glanced.IsZero() && now.Before(sh.glanced.Add(glanceFor))
+	return len(sh.streams) > 1 || len(sh.bound) > 0 || sh.desktop.isFar() || !sh.glanced.IsZero() && now.Before(sh.glanced.Add(glanceFor))
 }
 
 // open starts a host if there is none.

@@ -23,6 +23,7 @@ type stream struct {
 	remote    netip.Addr
 	requestID string
 	since     time.Time
+	branch    bool // the viewer is another gateway
 	observer  *observer
 	speaks    bool // the viewer is told of the room; immutable from open
 
@@ -70,6 +71,9 @@ func (s *stream) open(conn net.Conn, speaks bool) {
 	if s.speaks = speaks; speaks {
 		s.socket.OnText(s.hear)
 	}
+	if s.branch {
+		s.socket.Trust()
+	}
 	s.upgraded = time.Now()
 	if s.cause != nil { // somebody ended it during the upgrade
 		s.socket.Interrupt(s.cause)
@@ -87,7 +91,7 @@ func (s *stream) hear(text []byte) error {
 
 // stir notes that a figure has changed.
 func (s *stream) stir() {
-	if s.speaks && s.seat != nil {
+	if s.speaks && s.seat != nil && !s.branch {
 		s.seat.company.stir()
 	}
 }
@@ -167,7 +171,9 @@ func (s *stream) routeChanged(epoch uint64, up bool) {
 
 // run is the stream's goroutine, from the upgrade to the close.
 func (s *stream) run() {
-	aside(s.join)
+	if !s.branch {
+		aside(s.join)
+	}
 	err := s.serve()
 	aside(func() { s.finish(err) })
 }
@@ -202,7 +208,9 @@ func (s *stream) finish(err error) {
 	if s.seat != nil {
 		s.seat.wait()
 	}
-	s.leave()
+	if !s.branch {
+		s.leave()
+	}
 	s.gateway.metrics.countClose(code)
 	level := slog.LevelInfo
 	if code == streamspace.CodeInternal {

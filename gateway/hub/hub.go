@@ -50,6 +50,9 @@ type Options struct {
 	Observer Observer      // hears nothing
 	Stall    time.Duration // 15 s: without the desktop taking input, or answering
 	Probe    time.Duration // 30 s: of the desktop's silence, until it is asked whether it lives
+	// Parting, if there is one, is told why the upstream ended, and then all viewers
+	// are handed back, to whoever serves them next. Without it they end too.
+	Parting func(cause error)
 }
 
 // Observer is told what a hub does. It is called by the hub's goroutine and must
@@ -90,6 +93,7 @@ type Hub struct {
 	changed  grid // when each part of the screen changed
 	timer    *time.Timer
 	wakeAt   time.Time // when the timer goes off; zero when it does not
+	parting  bool      // takes nobody any more
 }
 
 // New returns a hub for a fresh connection, which it closes when it ends.
@@ -134,6 +138,9 @@ func (h *Hub) Run(ctx context.Context) error {
 	var reading sync.WaitGroup
 	reading.Go(h.up.read)
 	h.cause = h.loop(ctx)
+	if h.options.Parting != nil {
+		h.handAllBack()
+	}
 	close(h.done)
 	h.up.conn.Close()
 	reading.Wait()
@@ -177,6 +184,40 @@ func (h *Hub) loop(ctx context.Context) error {
 		case now := <-look.C:
 			if err := h.up.lives(now, h.options.Probe); err != nil {
 				return err
+			}
+		}
+	}
+}
+
+// partingTime bounds how long viewers that do not read are waited for: the others
+// are served by somebody else already.
+const partingTime = time.Second
+
+// handAllBack hands every viewer back: the loop goes on for as long, without an
+// upstream.
+func (h *Hub) handAllBack() {
+	h.parting = true
+	h.up.end()
+	h.options.Parting(h.cause)
+	for _, v := range h.viewers {
+		v.leaving = true
+		if v.class == nil || v.class.key.raw {
+			v.part()
+		} else {
+			v.flush()
+		}
+	}
+	late := time.NewTimer(partingTime)
+	defer late.Stop()
+	for len(h.viewers) > 0 {
+		select {
+		case <-h.mail.arrived:
+			for _, f := range h.mail.open() {
+				f()
+			}
+		case <-late.C:
+			for _, v := range h.viewers {
+				v.socket.Interrupt(fmt.Errorf("%w: it was to be handed on", relay.ErrViewerSlow))
 			}
 		}
 	}

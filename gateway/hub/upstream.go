@@ -39,7 +39,8 @@ type upstream struct {
 	heard  atomic.Int64 // when the desktop last said anything, nanoseconds since 1970
 	fences atomic.Bool  // the desktop speaks of fences
 
-	mu sync.Mutex // the right to write
+	mu   sync.Mutex // the right to write
+	over bool       // guarded by mu; nothing is written any more, and nobody told
 
 	asked time.Time // owned by the loop; since when a probe awaits its answer
 }
@@ -70,6 +71,9 @@ func (u *upstream) write(b []byte) error {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if u.over {
+		return nil
+	}
 	u.conn.SetWriteDeadline(time.Now().Add(u.stall))
 	_, err := u.conn.Write(b)
 	switch {
@@ -79,6 +83,13 @@ func (u *upstream) write(b []byte) error {
 		return fmt.Errorf("%w: it does not read", relay.ErrDesktopStalled)
 	}
 	return fmt.Errorf("%w: %w", relay.ErrDesktopGone, err)
+}
+
+// end makes writes do nothing: who writes is about to be served by another.
+func (u *upstream) end() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.over = true
 }
 
 // probePayload marks a fence as the hub's own.

@@ -139,6 +139,9 @@ func (h *Hub) Serve(socket Socket, seat Seat, state relay.State) (relay.State, e
 
 // join lets a viewer in. Encodings are nil when it has not told them.
 func (h *Hub) join(v *viewer, encodings []rfb.Encoding) error {
+	if h.parting {
+		return ErrStopped
+	}
 	v.encodings = encodings
 	init := h.Init()
 	if err := v.canBeSized(init.Width, init.Height); err != nil {

@@ -25,11 +25,11 @@ const (
 
 // Member is one viewer.
 type Member struct {
-	ID          streamspace.ViewerID
-	Name        string // what others are shown; may be empty
-	Permissions []streamspace.Permission
-	Since       time.Time
-	Guest       bool // came by a link, without an account
+	ID          streamspace.ViewerID     `json:"id"`
+	Name        string                   `json:"name"` // what others are shown; may be empty
+	Permissions []streamspace.Permission `json:"permissions"`
+	Since       time.Time                `json:"since"`
+	Guest       bool                     `json:"guest"` // came by a link, without an account
 }
 
 // Allows tells whether the member has the permission.
@@ -102,11 +102,29 @@ func (r *Room) Leave(id streamspace.ViewerID, now time.Time) {
 	}
 }
 
+// Reclaim gives free control back to a member that had it in the room that this
+// one follows.
+func (r *Room) Reclaim(id streamspace.ViewerID, now time.Time) {
+	if m := r.find(id); r.holder == "" && m != nil && m.Allows(streamspace.PermissionControl) {
+		r.grant(id, now)
+	}
+}
+
 // Len is how many are here.
 func (r *Room) Len() int { return len(r.members) }
 
 // Holder returns who has control, empty for nobody.
 func (r *Room) Holder() streamspace.ViewerID { return r.holder }
+
+// First returns who came first of those who may control, empty for nobody.
+func (r *Room) First() streamspace.ViewerID {
+	for _, m := range r.members {
+		if m.Allows(streamspace.PermissionControl) {
+			return m.ID
+		}
+	}
+	return ""
+}
 
 // Input notes that a member did something, and tells whether it may act on the
 // desktop. Free control goes to whoever acts first. purpose says that the

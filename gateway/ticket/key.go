@@ -1,6 +1,7 @@
 package ticket
 
 import (
+	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
@@ -43,6 +44,9 @@ func (k Key) Public() PublicKey {
 	return PublicKey{id: k.id, key: k.private.Public().(ed25519.PublicKey)}
 }
 
+// Signer is the private half, for a certificate.
+func (k Key) Signer() crypto.Signer { return k.private }
+
 func (k Key) String() string       { return "[ticket key " + k.id + "]" }
 func (k Key) GoString() string     { return k.String() }
 func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
@@ -52,6 +56,21 @@ func (k Key) Format(f fmt.State, _ rune) { fmt.Fprint(f, k.String()) }
 
 // ID is the "kid" of the tickets that the key verifies.
 func (p PublicKey) ID() string { return p.id }
+
+// Text is the key in the form that ParsePublicKey reads.
+func (p PublicKey) Text() string { return base64.RawURLEncoding.EncodeToString(p.key) }
+
+// Is tells whether the two are the same key.
+func (p PublicKey) Is(other crypto.PublicKey) bool { return p.key.Equal(other) }
+
+// ParsePublicKey reads what Text returned.
+func ParsePublicKey(text string) (PublicKey, error) {
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil || len(raw) != ed25519.PublicKeySize {
+		return PublicKey{}, errors.New("not an Ed25519 key in base64url")
+	}
+	return PublicKey{id: keyID(raw), key: raw}, nil
+}
 
 // keyID names a public key by its hash, so that both sides derive the same
 // name and nobody hands names out. 12 bytes are enough to tell a handful apart.

@@ -32,6 +32,7 @@ var rules = []rule{
 	{"gateway/ticket", []string{"."}, "checked without asking anyone"},
 	{"gateway/relay", []string{".", "rfb"}, "bytes between two sockets; policy comes in as plain values"},
 	{"gateway/hub", []string{".", "rfb", "gateway/relay"}, "one upstream, many viewers; who may do what comes in with each viewer"},
+	{"gateway/tree", []string{".", "gateway/ticket", "gateway/room"}, "between two gateways: it knows their keys and words, and nothing of desktops"},
 	{"gateway/room", []string{"."}, "who has control, decided without sockets and clocks"},
 	{"gateway/video", []string{".", "rfb"}, "video out of pixels: it knows nothing of who watches"},
 	{"broker", []string{"."}, "the seam itself: it depends on neither side"},

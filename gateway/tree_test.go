@@ -1,0 +1,166 @@
+package gateway_test
+
+import (
+	"context"
+	"fmt"
+	"image"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/streamspace/streamspace"
+	"github.com/streamspace/streamspace/broker/memory"
+	"github.com/streamspace/streamspace/gateway"
+	"github.com/streamspace/streamspace/gateway/ticket"
+	"github.com/streamspace/streamspace/rfb"
+	"github.com/streamspace/streamspace/rfb/picture/picturetest"
+)
+
+// newFleet is several gateways at one broker, that serve through each other.
+func newFleet(t *testing.T, count int) []*house {
+	t.Helper()
+	at, key := memory.New(time.Now), ticket.NewKey()
+	fleet := make([]*house, count)
+	for i := range fleet {
+		fleet[i] = newHouseAt(t, at, key, func(options *gateway.Options) {
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			options.Link.Listener = listener
+		})
+	}
+	return fleet
+}
+
+// total waits until somebody has been told that so many are here.
+func (m *member) total(want int) {
+	m.viewer.t.Helper()
+	m.told(fmt.Sprintf("that %d are here", want), func(text map[string]any) bool {
+		return text["type"] == "viewers" && text["total"] == float64(want)
+	})
+}
+
+// Viewers of one desktop at two gateways are one company and one connection to the
+// desktop, and the desktop goes to the gateway where somebody is left.
+func TestServedThroughAnother(t *testing.T) {
+	t.Parallel()
+	d := newDisplay(t)
+	fleet := newFleet(t, 2)
+	a, b := fleet[0], fleet[1]
+	session := streamspace.NewSessionID()
+	a.publish(session, d.address, 1)
+	is := func(x, y int, held uint16) {
+		t.Helper()
+		eventually(t, fmt.Sprintf("the pointer at %d,%d and %#x held down", x, y, held), func() bool {
+			at, down := d.Pointer(t)
+			return at == image.Pt(x, y) && down == held
+		})
+	}
+	point := func(m *member, x, y, buttons uint16) {
+		m.Send(rfb.AppendPointerEvent(nil, rfb.PointerEvent{X: x, Y: y, Buttons: buttons}))
+	}
+
+	owner := a.member(session, true)
+	owner.Shows(d.draw(t))
+	owner.mode("relay")
+	guest := b.member(session, true, streamspace.PermissionView, streamspace.PermissionControl)
+	p := d.draw(t)
+	guest.Shows(p)
+	owner.Shows(p)
+	owner.total(2)
+	guest.total(2)
+	owner.mode("hub")
+	d.connections(t, 1)
+
+	// Free control goes to whoever acts first, also there.
+	point(guest, 50, 60, 1)
+	is(50, 60, picturetest.HeldButton)
+	guest.holder(guest.id)
+	owner.holder(guest.id)
+	point(owner, 200, 200, 0)
+	guest.told("where the owner points", func(text map[string]any) bool {
+		return text["type"] == "cursor" && text["viewer"] == string(owner.id) && text["x"] == 200.0
+	})
+	point(guest, 55, 60, 1)
+	is(55, 60, picturetest.HeldButton)
+	owner.told("where the guest points", func(text map[string]any) bool {
+		return text["type"] == "cursor" && text["viewer"] == string(guest.id) && text["x"] == 55.0
+	})
+	guest.tell("control.take", "")
+	if refused := guest.told("a refusal", func(text map[string]any) bool { return text["type"] == "refused" }); refused["code"] != "forbidden" {
+		t.Errorf("refused %v", refused)
+	}
+
+	// Whoever loses control lets go.
+	owner.tell("control.take", "")
+	owner.holder(owner.id)
+	guest.holder(owner.id)
+	is(55, 60, 0)
+	point(guest, 70, 70, 1)
+	point(owner, 80, 80, 0)
+	is(80, 80, 0)
+	owner.tell("control.give", guest.id)
+	guest.holder(guest.id)
+	point(guest, 90, 90, 0)
+	is(90, 90, 0)
+
+	// Another at the second gateway shares what comes there.
+	watcher := b.member(session, true, streamspace.PermissionView)
+	watcher.total(3)
+	p = d.draw(t)
+	watcher.Shows(p)
+	guest.Shows(p)
+	owner.Shows(p)
+	if hubs := b.metric("hubs"); hubs != 1 {
+		t.Errorf("%v hubs at the second gateway", hubs)
+	}
+	d.connections(t, 1)
+
+	// The owner's gateway has nobody left: the other takes the desktop, and its
+	// viewers keep their streams, and control.
+	owner.conn.Close()
+	guest.total(2)
+	eventually(t, "the desktop to be given up", func() bool { return a.metric("desktops") == 0 })
+	p = d.draw(t)
+	guest.Shows(p)
+	watcher.Shows(p)
+	d.connections(t, 1)
+	point(guest, 33, 44, 0)
+	is(33, 44, 0)
+	watcher.conn.Close()
+	guest.mode("relay")
+	guest.Shows(d.draw(t))
+	point(guest, 34, 44, 0)
+	is(34, 44, 0)
+}
+
+// A gateway that drains gives its desktops to those who are served through it.
+func TestOwnerDrains(t *testing.T) {
+	t.Parallel()
+	d := newDisplay(t)
+	fleet := newFleet(t, 3)
+	session := streamspace.NewSessionID()
+	fleet[0].publish(session, d.address, 1)
+	var all []*member
+	for _, h := range fleet {
+		m := h.member(session, true)
+		m.Shows(d.draw(t))
+		all = append(all, m)
+	}
+	all[0].total(3)
+	all[2].total(3)
+	d.connections(t, 1)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := fleet[0].gateway.Drain(ctx); err != nil {
+		t.Error(err)
+	}
+	all[0].ended(gateway.StatusRestart)
+	p := d.draw(t)
+	all[1].Shows(p)
+	all[2].Shows(p)
+	all[1].total(2)
+	all[2].total(2)
+	d.connections(t, 1)
+}
