@@ -211,6 +211,8 @@ type Node struct {
 type Fleet interface {
 	// Announce records the node for ttl; calling it again prolongs.
 	Announce(ctx context.Context, node Node, ttl time.Duration) error
+	// Retire takes a node off the list that has ended, or was found dead.
+	Retire(ctx context.Context, gateway streamspace.GatewayID) error
 	Nodes(ctx context.Context) ([]Node, error)
 }
 

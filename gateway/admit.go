@@ -111,10 +111,11 @@ func (g *Gateway) admit(r *http.Request, requestID string) (*stream, error) {
 	if !websocket.IsWebSocketUpgrade(r) {
 		return nil, &refusal{status: http.StatusUpgradeRequired, code: streamspace.CodeInvalid, detail: "a stream is a WebSocket"}
 	}
-	claims, err := g.verifier.Verify(r.URL.Query().Get("ticket"), session)
+	pass, err := g.verify(r, session)
 	if err != nil {
 		return nil, refusedTicket(err)
 	}
+	claims := pass.Claims
 	if !claims.Allows(streamspace.PermissionView) {
 		return nil, &refusal{status: http.StatusForbidden, code: streamspace.CodeForbidden, detail: "the ticket does not allow to watch"}
 	}
@@ -122,6 +123,7 @@ func (g *Gateway) admit(r *http.Request, requestID string) (*stream, error) {
 		return nil, &refusal{status: http.StatusForbidden, code: streamspace.CodeOriginForbidden, detail: "this page may not open streams"}
 	}
 	s := newStream(g, claims, g.remoteAddr(r), requestID)
+	s.controlled = pass.Control
 	if err := g.reserve(s); err != nil {
 		return nil, err
 	}
@@ -130,6 +132,16 @@ func (g *Gateway) admit(r *http.Request, requestID string) (*stream, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// verify checks the ticket, or what lets a viewer back in.
+func (g *Gateway) verify(r *http.Request, session streamspace.SessionID) (pass ticket.Resume, err error) {
+	query := r.URL.Query()
+	if token := query.Get("resume"); token != "" {
+		return g.verifyResume(r, token, session)
+	}
+	pass.Claims, err = g.verifier.Verify(query.Get("ticket"), session)
+	return pass, err
 }
 
 // redeem uses the ticket up. It looks for revocations after the stream is in

@@ -59,6 +59,9 @@ func (c *company) enter(s *seat, control bool) {
 	now := time.Now()
 	if former := c.find(s.member.ID); former != nil { // whose connection has ended, and we have not heard of it
 		c.seats = slices.DeleteFunc(c.seats, func(other *seat) bool { return other == former })
+		if former.via == nil {
+			former.stream.end(closing{streamspace.CodeViewerIdle})
+		}
 		control = control || c.room.Holder() == s.member.ID
 		c.room.Leave(s.member.ID, now)
 	}
@@ -207,6 +210,22 @@ func (c *company) settle(now time.Time) {
 		c.listAt = later(now, c.listed.Add(time.Duration(len(c.seats))*listEvery))
 	}
 	c.rouse()
+}
+
+// holds tells whether the viewer has control.
+func (c *company) holds(s *seat) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.room.Holder() == s.member.ID
+}
+
+// renew has everybody told how to come back, whose telling is old.
+func (c *company) renew() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.seats {
+		s.tell(newsResume)
+	}
 }
 
 func (c *company) find(id streamspace.ViewerID) *seat {

@@ -332,6 +332,7 @@ func (d *desktop) keep(ctx context.Context) {
 			d.claim = claim
 		}
 	}
+	d.company.renew()
 	for _, s := range d.open() {
 		if s.branch {
 			continue

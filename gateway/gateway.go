@@ -149,6 +149,7 @@ type Gateway struct {
 	upgrader    websocket.Upgrader
 	buffers     *relay.Buffers
 	certificate tls.Certificate // for other gateways
+	again       chan struct{}   // holds one when the gateway is to be announced now
 	drained     chan struct{}   // closed when draining begins
 
 	group sync.WaitGroup // streams and desktops; grows only in phaseOpen, under mu
@@ -192,16 +193,16 @@ func New(options Options) (*Gateway, error) {
 		key: ticket.NewKey(), link: options.Link,
 		node:   broker.Node{Gateway: id, URL: options.URL, Region: options.Region},
 		limits: options.Limits.withDefaults(), timing: options.Timing.withDefaults(),
-		tuner: newSocketTuner(options.Sockets, log), buffers: relay.NewBuffers(), drained: make(chan struct{}),
+		tuner: newSocketTuner(options.Sockets, log), buffers: relay.NewBuffers(), drained: make(chan struct{}), again: make(chan struct{}, 1),
 		streams:    make(map[*stream]struct{}),
 		perSession: make(map[streamspace.SessionID]int), perAddress: make(map[netip.Prefix]int),
 		desktops: make(map[streamspace.SessionID]*desktop),
 	}
 	g.upgrader = newUpgrader()
-	g.peers = &peers{nodes: options.Broker.Nodes, known: make(map[streamspace.GatewayID]peer)}
+	g.peers = &peers{nodes: options.Broker.Nodes, region: options.Region, known: make(map[streamspace.GatewayID]peer)}
+	g.node.Key = g.key.Public().Text()
 	if options.Link.Listener != nil {
 		g.node.Link = cmp.Or(options.Link.Address, options.Link.Listener.Addr().String())
-		g.node.Key = g.key.Public().Text()
 	}
 	if g.certificate, err = tree.Certificate(g.key); err != nil {
 		return nil, err
@@ -229,7 +230,7 @@ func (g *Gateway) Ready(context.Context) error {
 
 // announceEvery is how often the gateway tells the fleet that it lives. An
 // announcement lasts three times as long.
-const announceEvery = 10 * time.Second
+const announceEvery = 2 * time.Second
 
 // Run lets viewers in until ctx ends, then ends every stream that is left and
 // returns when all goroutines have. To give viewers time, Drain first.
@@ -263,6 +264,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.endAll(closing{streamspace.CodeGatewayDraining})
 	g.waitStreams(g.timing.Relay.Linger + time.Second)
 	close(over)
+	g.retire()
 	unlink() // who asks from now on finds nobody, and that nobody owns what was held here
 	own.Wait()
 	return nil
@@ -306,13 +308,24 @@ func (g *Gateway) announce(ctx context.Context) {
 		if err := g.broker.Announce(ctx, node, 3*announceEvery); err != nil && ctx.Err() == nil {
 			g.log.Warn("announcing the gateway", "error", err)
 		}
+		g.keepPeers(ctx)
 		select {
 		case <-ctx.Done():
 			return
 		case <-drained:
 			drained = nil // tell it at once, and only once
+		case <-g.again:
 		case <-ticker.C:
 		}
+	}
+}
+
+// retire takes the gateway off the fleet's list.
+func (g *Gateway) retire() {
+	ctx, cancel := context.WithTimeout(context.Background(), brokerTimeout)
+	defer cancel()
+	if err := g.broker.Retire(ctx, g.id); err != nil {
+		g.log.Warn("leaving the list of gateways", "error", err) // it runs out
 	}
 }
 

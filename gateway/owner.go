@@ -56,6 +56,7 @@ func (d *desktop) lost(through *owner, cause error) {
 	}
 	if errors.Is(cause, tree.ErrDead) {
 		d.dead = through.claim
+		d.gateway.peers.bury(through.Gateway)
 	} else {
 		d.retry = time.Now().Add(askAgain)
 	}

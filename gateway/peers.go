@@ -18,7 +18,7 @@ const (
 	peersEvery = 250 * time.Millisecond
 	// peersKeep is how long a gateway is remembered that is on the list no more:
 	// what it signed for its viewers is good for less.
-	peersKeep = 2 * resumeLife
+	peersKeep = 2 * ticket.ResumeLife
 	// maxPeers bounds the memory; a fleet has hundreds at most.
 	maxPeers = 4096
 )
@@ -26,7 +26,8 @@ const (
 // peers are the fleet's gateways as this one knows them. Who was on the list is
 // known for a while, since those who ask for one that died are many.
 type peers struct {
-	nodes func(ctx context.Context) ([]broker.Node, error) // immutable
+	nodes  func(ctx context.Context) ([]broker.Node, error) // immutable
+	region string                                           // immutable; ours
 
 	mu    sync.Mutex
 	at    time.Time                      // guarded by mu; of the latest look
@@ -36,6 +37,7 @@ type peers struct {
 type peer struct {
 	tree.Peer
 	url      string
+	near     bool // of our region
 	draining bool
 	seen     time.Time
 }
@@ -48,6 +50,22 @@ func (p *peers) find(ctx context.Context, id streamspace.GatewayID) (peer, bool)
 // keyed returns the gateway that has the key.
 func (p *peers) keyed(ctx context.Context, key crypto.PublicKey) (peer, bool) {
 	return p.search(ctx, func(known peer) bool { return known.Key.Is(key) })
+}
+
+// signer returns the key that has the id.
+func (p *peers) signer(ctx context.Context, id string) (ticket.PublicKey, bool) {
+	known, ok := p.search(ctx, func(known peer) bool { return known.Key.ID() == id })
+	return known.Key, ok
+}
+
+// bury takes a gateway off that was found dead; what it signed stays good.
+func (p *peers) bury(id streamspace.GatewayID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if known, ok := p.known[id]; ok {
+		known.draining = true
+		p.known[id] = known
+	}
 }
 
 func (p *peers) search(ctx context.Context, is func(peer) bool) (peer, bool) {
@@ -100,7 +118,7 @@ func (p *peers) look(ctx context.Context) error {
 		}
 		p.known[node.Gateway] = peer{
 			Peer: tree.Peer{Gateway: node.Gateway, Address: node.Link, Key: key},
-			url:  node.URL, draining: node.Draining, seen: p.at,
+			url:  node.URL, near: node.Region == p.region, draining: node.Draining, seen: p.at,
 		}
 	}
 	for id, known := range p.known {

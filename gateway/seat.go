@@ -24,6 +24,7 @@ const (
 	newsViewers
 	newsControl
 	newsStatus
+	newsResume
 )
 
 const (
@@ -74,11 +75,13 @@ type seat struct {
 	writers  sync.WaitGroup                  // grows under mu while over is false
 
 	// owned by the goroutine
-	told     []byte // the latest status
-	toldAt   time.Time
-	bytes    int64 // the observer's, as of toldAt
-	frames   int64
-	pingedAt time.Time
+	resumed    time.Time // when the viewer was last told how to come back
+	controlled bool      // it had control then
+	told       []byte    // the latest status
+	toldAt     time.Time
+	bytes      int64 // the observer's, as of toldAt
+	frames     int64
+	pingedAt   time.Time
 }
 
 func newSeat(s *stream, c *company) *seat {
@@ -248,6 +251,11 @@ func (s *seat) texts(n news, refusals [][]byte, cursors map[streamspace.ViewerID
 	}
 	if n&newsWelcome != 0 {
 		texts = append(texts, room.Welcome(s.member))
+	}
+	if now := time.Now(); n&(newsWelcome|newsControl|newsResume) != 0 && s.renews(n, now) {
+		if text, err := s.resumption(now); err == nil { // without it the page asks for another ticket
+			texts = append(texts, text)
+		}
 	}
 	if n&newsViewers != 0 {
 		texts = append(texts, s.company.list(s.member.ID))

@@ -69,7 +69,7 @@ func (s *stream) sit() {
 	if s.branch {
 		s.desktop.company.connect(s.seat)
 	} else {
-		s.desktop.company.enter(s.seat, false)
+		s.desktop.company.enter(s.seat, s.controlled)
 	}
 }
 

@@ -18,14 +18,15 @@ import (
 // stream is one viewer from its admission to its close.
 type stream struct {
 	// immutable
-	gateway   *Gateway
-	claims    ticket.Claims
-	remote    netip.Addr
-	requestID string
-	since     time.Time
-	branch    bool // the viewer is another gateway
-	observer  *observer
-	speaks    bool // the viewer is told of the room; immutable from open
+	gateway    *Gateway
+	claims     ticket.Claims
+	remote     netip.Addr
+	requestID  string
+	since      time.Time
+	branch     bool // the viewer is another gateway
+	controlled bool // the viewer had control, before its stream broke
+	observer   *observer
+	speaks     bool // the viewer is told of the room; immutable from open
 
 	mu     sync.Mutex
 	socket *relay.Socket      // guarded by mu until open, then immutable

@@ -65,8 +65,24 @@ func (g *Gateway) follow(ctx context.Context, subscription broker.Subscription) 
 			g.glance(event.Session)
 		case broker.EventRevocation:
 			g.revoke(event.Revocation)
+		case broker.EventReset:
+			g.repeat(ctx)
 		}
 	}
+}
+
+// repeat tells the broker again what it may have forgotten.
+func (g *Gateway) repeat(ctx context.Context) {
+	g.mu.Lock()
+	for _, d := range g.desktops {
+		d.tell(choreKeep)
+	}
+	g.mu.Unlock()
+	select {
+	case g.again <- struct{}{}: // announces it
+	default:
+	}
+	g.recheck(ctx)
 }
 
 // maxVisits bounds the desktops of which pictures are made though nobody watches

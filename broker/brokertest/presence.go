@@ -122,6 +122,22 @@ var presence = []test{
 }
 
 var fleet = []test{
+	{"Retired", func(t *testing.T, b *bench) {
+		gone, stays := broker.Node{Gateway: streamspace.NewGatewayID()}, broker.Node{Gateway: streamspace.NewGatewayID()}
+		b.must(b.on(0).Announce(b.ctx, gone, long))
+		b.must(b.on(1).Announce(b.ctx, stays, long))
+		b.must(b.on(1).Retire(b.ctx, gone.Gateway))
+		b.must(b.on(1).Retire(b.ctx, gone.Gateway)) // which is no error
+		nodes, err := b.on(2).Nodes(b.ctx)
+		b.must(err)
+		there := map[streamspace.GatewayID]bool{}
+		for _, n := range nodes {
+			there[n.Gateway] = true
+		}
+		if there[gone.Gateway] || !there[stays.Gateway] {
+			t.Errorf("the list is %v", nodes)
+		}
+	}},
 	{"Announced", func(t *testing.T, b *bench) {
 		node := broker.Node{Gateway: streamspace.NewGatewayID(), URL: "https://gw1.example.org", Region: "north", Viewers: 7}
 		b.must(b.on(0).Announce(b.ctx, node, long))

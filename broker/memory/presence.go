@@ -91,6 +91,14 @@ func (b *Broker) Announce(_ context.Context, node broker.Node, ttl time.Duration
 	return nil
 }
 
+// Retire takes the gateway off the list.
+func (b *Broker) Retire(_ context.Context, gateway streamspace.GatewayID) error {
+	b.lock()
+	defer b.mu.Unlock()
+	delete(b.nodes, gateway)
+	return nil
+}
+
 // Nodes lists the live gateways by id.
 func (b *Broker) Nodes(context.Context) ([]broker.Node, error) {
 	now := b.lock()

@@ -93,6 +93,12 @@ func (b *Broker) Announce(ctx context.Context, node broker.Node, ttl time.Durati
 	return err
 }
 
+// Retire takes the gateway off the list.
+func (b *Broker) Retire(ctx context.Context, gateway streamspace.GatewayID) error {
+	_, err := b.run(ctx, "announce", b.scripts.announce, b.keys.nodes(), string(gateway), "", 0)
+	return err
+}
+
 // Nodes lists the live gateways by id.
 func (b *Broker) Nodes(ctx context.Context) ([]broker.Node, error) {
 	answer, err := b.run(ctx, "nodes", b.scripts.nodes, b.keys.nodes())

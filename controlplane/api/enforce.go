@@ -16,7 +16,7 @@ import (
 const (
 	// shareKeep outlives every ticket of a share that has ended: one whose
 	// request was under way then is made within requestTimeout.
-	shareKeep = requestTimeout + 2*ticket.Life
+	shareKeep = requestTimeout + ticket.Keep
 	// sweepMost is the longest sleep between two looks for shares that run out.
 	// It is shorter than any share lives, so that each is seen before its end.
 	sweepMost = leastShareLife / 2

@@ -149,7 +149,7 @@ func (a *API) revokeStreams(ctx context.Context, user streamspace.UserID) error 
 }
 
 // revocationKeep outlives every ticket that was made before, with clocks apart.
-const revocationKeep = 2 * ticket.Life
+const revocationKeep = ticket.Keep
 
 const (
 	// stopWait is how long deleting an account waits for its desktops to end.

@@ -13,8 +13,9 @@ import (
 
 const (
 	// revokeKeep outlasts every ticket that was issued before the revocation:
-	// tickets live 60 s, and clocks may be apart.
-	revokeKeep = 2 * time.Minute
+	// tickets live 60 s, what a gateway lets viewers come back with two minutes, and
+	// clocks may be apart.
+	revokeKeep = 4 * time.Minute
 	// The size of the first screen, before the first viewer says what it has.
 	firstWidth, firstHeight = 1280, 800
 )

@@ -207,17 +207,10 @@ func (v *Verifier) Verify(token string, session streamspace.SessionID) (Claims, 
 	case err != nil:
 		return Claims{}, fmt.Errorf("%w: %s", ErrInvalid, reason(err))
 	}
-	claims := Claims{
-		ID: streamspace.TicketID(wire.ID), Session: wire.Session, User: wire.User, Share: wire.Share, Viewer: wire.Viewer, Name: wire.Name,
-		Permissions: wire.Permissions, Origin: wire.Origin,
+	claims, err := wire.claims()
+	if err != nil {
+		return Claims{}, err
 	}
-	if wire.ID == "" || wire.Session == "" || (wire.User == "" && wire.Share == "") || wire.Viewer == "" || wire.IssuedAt == nil {
-		return Claims{}, fmt.Errorf("%w: a claim is missing", ErrInvalid)
-	}
-	if len(wire.Name) > MaxName {
-		return Claims{}, fmt.Errorf("%w: its name is longer than %d bytes", ErrInvalid, MaxName)
-	}
-	claims.Issued, claims.Expires = wire.IssuedAt.Time, wire.ExpiresAt.Time
 	if claims.Expires.Sub(claims.Issued) > Life {
 		return Claims{}, fmt.Errorf("%w: it lives longer than %s", ErrInvalid, Life)
 	}
@@ -225,6 +218,20 @@ func (v *Verifier) Verify(token string, session streamspace.SessionID) (Claims, 
 		return Claims{}, ErrSession
 	}
 	return claims, nil
+}
+
+// claims returns what is said, if all is there.
+func (wire wireClaims) claims() (Claims, error) {
+	if wire.ID == "" || wire.Session == "" || (wire.User == "" && wire.Share == "") || wire.Viewer == "" || wire.IssuedAt == nil {
+		return Claims{}, fmt.Errorf("%w: a claim is missing", ErrInvalid)
+	}
+	if len(wire.Name) > MaxName {
+		return Claims{}, fmt.Errorf("%w: its name is longer than %d bytes", ErrInvalid, MaxName)
+	}
+	return Claims{
+		ID: streamspace.TicketID(wire.ID), Session: wire.Session, User: wire.User, Share: wire.Share, Viewer: wire.Viewer, Name: wire.Name,
+		Permissions: wire.Permissions, Origin: wire.Origin, Issued: wire.IssuedAt.Time, Expires: wire.ExpiresAt.Time,
+	}, nil
 }
 
 func (v *Verifier) publicKey(token *jwt.Token) (any, error) {

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"time"
 
@@ -106,6 +107,7 @@ type parts struct {
 	ready    observe.Readiness
 
 	broker broker.Broker
+	seen   netip.Addr // of a fleet: this machine on the way to its Redis
 
 	// of a control plane
 	store    *store.Store
@@ -117,7 +119,8 @@ type parts struct {
 	key      ticket.Key
 	api      *api.API
 
-	gateway *gateway.Gateway
+	neighbours gateway.Link // of a fleet's gateway: where the others reach it
+	gateway    *gateway.Gateway
 }
 
 // startControlPlane starts everything but the gateway. The broker is there.
@@ -240,7 +243,7 @@ func (p *parts) startGateway(keys ...ticket.PublicKey) error {
 	p.gateway, err = gateway.New(gateway.Options{
 		Broker: p.broker, Verifier: ticket.NewVerifier(time.Now, keys...), Log: p.log, Registerer: p.registry,
 		Origins: origins, TrustedProxies: p.settings.TrustedProxies, Limits: gateway.Limits{Viewers: p.settings.MaxViewers},
-		URL: own, Region: p.settings.Region,
+		URL: own, Region: p.settings.Region, Link: p.neighbours,
 	})
 	if err != nil {
 		return err

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/streamspace/streamspace/broker"
 	"github.com/streamspace/streamspace/broker/redis"
 	"github.com/streamspace/streamspace/controlplane/runtime"
+	"github.com/streamspace/streamspace/gateway"
 	"github.com/streamspace/streamspace/gateway/ticket"
 	"github.com/streamspace/streamspace/internal/config"
 )
@@ -53,8 +56,43 @@ func Gateway(ctx context.Context, settings config.Config, log *slog.Logger, out 
 		if err := p.startRedis(gatewayEvents); err != nil {
 			return err
 		}
+		if err := p.listenForOthers(ctx); err != nil {
+			return err
+		}
 		return p.startGateway(keys...)
 	})
+}
+
+// listenForOthers opens where other gateways reach this one.
+func (p *parts) listenForOthers(ctx context.Context) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", p.settings.LinkListen)
+	if err != nil {
+		return fmt.Errorf("listening for other gateways on %s (link-listen): %w", p.settings.LinkListen, err)
+	}
+	p.stack.Defer("link listener", func() { listener.Close() })
+	p.neighbours = gateway.Link{Listener: listener, Address: p.settings.LinkAddress}
+	if p.neighbours.Address != "" {
+		return nil
+	}
+	host, port, err := net.SplitHostPort(listener.Addr().String())
+	if err != nil {
+		return fmt.Errorf("the address of link-listen: %w", err)
+	}
+	if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() {
+		host = p.seen.String()
+	}
+	p.neighbours.Address = net.JoinHostPort(host, port)
+	return nil
+}
+
+// outward is this machine's address on the way to a host:port. Nothing is sent.
+func outward(address string) netip.Addr {
+	conn, err := net.Dial("udp", address)
+	if err != nil {
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1}) // a Unix socket: all are on one machine
+	}
+	defer conn.Close()
+	return conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()
 }
 
 // TicketKeys writes the public half of the key that tickets are signed with, as
@@ -101,7 +139,7 @@ func (p *parts) startRedis(events []broker.EventKind) error {
 	if err != nil {
 		return err
 	}
-	p.broker = fleet
+	p.broker, p.seen = fleet, outward(options.Addresses[0])
 	p.ready.Add("redis", fleet.Ready)
 	p.stack.Start("redis", fleet.Run)
 	return nil

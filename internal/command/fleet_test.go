@@ -1,6 +1,8 @@
 package command_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -8,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -50,18 +53,22 @@ func (b *binary) Write(p []byte) (int, error) {
 	return len(p), b.WriteMessage(websocket.BinaryMessage, p)
 }
 
-// A control plane and two gateways, as processes that know each other by a Redis
-// alone. A gateway is killed, the Redis is killed and comes back empty, and people
-// come in again.
-func TestFleet(t *testing.T) {
-	t.Parallel()
-	redis := redistest.Start(t)
-	p := newProduct(t)
-	p.role = "controlplane"
-	p.start("--redis-url", "redis://"+redis.Address)
-	p.signIn()
-	keys := filepath.Join(t.TempDir(), "public.pem")
-	print := exec.Command(filepath.Join(binaries, "streamspace"), "ticket-keys", "--data-dir", p.data)
+// fleet is a control plane and gateways, as processes that know each other by a
+// Redis alone.
+type fleet struct {
+	*product
+	redis    *redistest.Server
+	keys     string
+	gateways map[string]*product // by where they listen
+}
+
+func newFleet(t *testing.T, gateways int) *fleet {
+	t.Helper()
+	f := &fleet{product: newProduct(t), redis: redistest.Start(t), keys: filepath.Join(t.TempDir(), "public.pem"), gateways: map[string]*product{}}
+	f.role = "controlplane"
+	f.start("--redis-url", "redis://"+f.redis.Address)
+	f.signIn()
+	print := exec.Command(filepath.Join(binaries, "streamspace"), "ticket-keys", "--data-dir", f.data)
 	print.Env = environment()
 	text, err := print.Output()
 	if err != nil {
@@ -70,14 +77,33 @@ func TestFleet(t *testing.T) {
 	if strings.Contains(string(text), "PRIVATE") {
 		t.Fatal("the private key is told")
 	}
-	if err := os.WriteFile(keys, text, 0o600); err != nil {
+	if err := os.WriteFile(f.keys, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	gateways := map[string]*product{}
-	for range 2 {
-		g := newGateway(t, redis, keys)
-		gateways[g.listen] = g
+	for range gateways {
+		g := newGateway(t, f.redis, f.keys)
+		f.gateways[g.listen] = g
 	}
+	return f
+}
+
+// others are the gateways but one.
+func (f *fleet) others(but string) (list []string) {
+	for listen := range f.gateways {
+		if listen != but {
+			list = append(list, listen)
+		}
+	}
+	return list
+}
+
+// A control plane and two gateways, as processes that know each other by a Redis
+// alone. A gateway is killed, the Redis is killed and comes back empty, and people
+// come in again.
+func TestFleet(t *testing.T) {
+	t.Parallel()
+	p := newFleet(t, 2)
+	redis, gateways := p.redis, p.gateways
 
 	var s session
 	if status := p.call("POST", "/sessions", map[string]string{"template": "terminal"}, &s); status != http.StatusCreated {
@@ -181,4 +207,141 @@ func TestFleet(t *testing.T) {
 		t.Errorf("stopping: %d", status)
 	}
 	p.eventually("the desktop ends", func() bool { return len(p.family("bwrap")) == 0 })
+}
+
+// watcher is somebody at a desktop who reads all that comes, and knows how to come
+// back.
+type watcher struct {
+	t      *testing.T
+	conn   *websocket.Conn
+	bytes  atomic.Int64
+	resume atomic.Pointer[string] // the token
+	ended  chan struct{}
+}
+
+// watch opens the address and asks for pictures.
+func watch(t *testing.T, address string) (*watcher, error) {
+	t.Helper()
+	dialer := websocket.Dialer{Subprotocols: []string{"streamspace.v1"}}
+	conn, response, err := dialer.Dial(address, nil)
+	if err != nil {
+		if response != nil {
+			io.Copy(io.Discard, response.Body)
+		}
+		return nil, err
+	}
+	w := &watcher{t: t, conn: conn, ended: make(chan struct{})}
+	t.Cleanup(func() { conn.Close(); <-w.ended })
+	for _, hello := range []string{"RFB 003.008\n", "\x01", "\x01"} { // all of the handshake at once
+		if err := conn.WriteMessage(websocket.BinaryMessage, []byte(hello)); err != nil {
+			close(w.ended)
+			return nil, err
+		}
+	}
+	go w.read()
+	w.send(rfb.AppendSetEncodings(nil, rfb.EncodingTight, rfb.EncodingContinuousUpdates, rfb.EncodingFence, rfb.EncodingExtendedDesktopSize))
+	return w, nil
+}
+
+func (w *watcher) read() {
+	defer close(w.ended)
+	for {
+		kind, message, err := w.conn.ReadMessage()
+		if err != nil {
+			return
+		}
+		if kind == websocket.BinaryMessage {
+			w.bytes.Add(int64(len(message)))
+			continue
+		}
+		var text struct{ Type, Token string }
+		if json.Unmarshal(message, &text) == nil && text.Type == "resume" {
+			w.resume.Store(&text.Token)
+		}
+	}
+}
+
+func (w *watcher) send(message []byte) {
+	w.t.Helper()
+	if err := w.conn.WriteMessage(websocket.BinaryMessage, message); err != nil {
+		w.t.Error(err)
+	}
+}
+
+// refreshed asks for the whole picture until something comes.
+func (w *watcher) refreshed() bool {
+	before := w.bytes.Load()
+	w.send(rfb.AppendUpdateRequest(nil, rfb.UpdateRequest{Width: 400, Height: 300}))
+	for range 100 {
+		if w.bytes.Load() > before {
+			return true
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return false
+}
+
+// Two gateways serve one desktop. The one that holds it is killed: who was at the
+// other goes on, on the same connection, and who was at the one that died comes
+// back at the third, with what it was given. Nobody waits for a claim to run out.
+func TestFleetLosesAGateway(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 3)
+	var s session
+	if status := f.call("POST", "/sessions", map[string]string{"template": "terminal"}, &s); status != http.StatusCreated {
+		t.Fatalf("starting a session: %d", status)
+	}
+	connect := func(at string) (address string) {
+		var c struct{ URL string }
+		if status := f.call("POST", "/sessions/"+s.ID+"/connect", map[string]any{}, &c); status != http.StatusOK && status != http.StatusCreated {
+			t.Fatalf("connecting: %d", status)
+		}
+		u, err := url.Parse(c.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at != "" {
+			u.Host = at
+		}
+		return u.String()
+	}
+	var first *watcher
+	var holder string
+	f.eventually("somebody watches by a gateway", func() bool {
+		address := connect("")
+		u, _ := url.Parse(address)
+		holder = u.Host
+		var err error
+		first, err = watch(t, address)
+		return err == nil && f.gateways[holder] != nil && first.refreshed()
+	})
+	rest := f.others(holder)
+	second, err := watch(t, connect(rest[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.eventually("the second sees the desktop through the first one's gateway", second.refreshed)
+	f.eventually("the first knows how to come back", func() bool { return first.resume.Load() != nil })
+
+	f.gateways[holder].end(syscall.SIGKILL)
+	<-first.ended
+	began := time.Now()
+	back := fmt.Sprintf("ws://%s/stream/v1/%s?resume=%s", rest[1], s.ID, url.QueryEscape(*first.resume.Load()))
+	again, err := watch(t, back)
+	if err != nil {
+		t.Fatalf("coming back: %v", err)
+	}
+	f.eventually("the first is back", again.refreshed)
+	f.eventually("the second goes on", second.refreshed)
+	select {
+	case <-second.ended:
+		t.Error("the second lost its connection")
+	default:
+	}
+	if took := time.Since(began); took > 20*time.Second { // a claim lasts longer
+		t.Errorf("it took %s", took)
+	}
+	if _, err := watch(t, back); err == nil {
+		t.Error("what lets one back in works twice")
+	}
 }

@@ -48,6 +48,8 @@ type Config struct {
 	TicketKey        string   // the control planes' private key; empty: one in DataDir
 	TicketPublicKeys string   // the gateways' public keys
 	GatewayURL       *url.URL // where browsers reach this gateway by itself; nil: where they reach the control plane
+	LinkListen       string   // host:port where other gateways reach this one
+	LinkAddress      string   // host:port by which they know it; empty: LinkListen, with an address of this machine
 	Region           string
 	Desktops         string // DesktopsLocal or DesktopsNone
 
@@ -70,6 +72,7 @@ func Default() Config {
 		DataDir:         defaultDataDir(),
 		SessionsPerUser: 5,
 		Desktops:        DesktopsLocal,
+		LinkListen:      "0.0.0.0:0",
 		MaxViewers:      9000, // two descriptors each: fits a hard limit of 20,000
 		ShutdownTimeout: 20 * time.Second,
 		LogLevel:        "info",

@@ -76,6 +76,10 @@ var settings = []setting{
 		set: func(c *Config, v string) error { return absolute(&c.TicketPublicKeys, v) }},
 	{key: "gateway-url", roles: RoleGateway, usage: "`url` at which browsers reach this gateway by itself; without it they come through the control plane's address",
 		set: setGatewayURL},
+	{key: "link-listen", roles: RoleGateway, usage: "`host:port` where other gateways reach this one, over mutual TLS; port 0 is any that is free",
+		set: func(c *Config, v string) error { c.LinkListen = v; return checkAddress(v) }},
+	{key: "link-address", roles: RoleGateway, usage: "`host:port` by which other gateways know this one; without it, that of link-listen, or of this machine as Redis sees it",
+		set: setLinkAddress},
 	{key: "region", roles: ofFleet, usage: "`name` of where this process is: viewers are sent to gateways of the control plane's region first",
 		set: func(c *Config, v string) error { c.Region = v; return nil }},
 	{key: "desktops", roles: RoleControlPlane, usage: "`where` desktops run: local, on this machine, or none, when another control plane runs them",
@@ -124,6 +128,14 @@ func setRedisURL(c *Config, v string) error {
 
 func setExternalURL(c *Config, v string) error { return setOrigin(&c.ExternalURL, v) }
 func setGatewayURL(c *Config, v string) error  { return setOrigin(&c.GatewayURL, v) }
+
+func setLinkAddress(c *Config, v string) error {
+	c.LinkAddress = v
+	if v == "" {
+		return nil
+	}
+	return checkAddress(v)
+}
 
 func setOrigin(field **url.URL, v string) error {
 	*field = nil
