@@ -41,6 +41,37 @@ test('a broken connection is explained and comes back by itself', async ({
   }
 });
 
+test('a stream that breaks goes on in the same picture', async ({ page, product, admin, desktop }) => {
+  const proxy = new Proxy(product.port);
+  await proxy.start();
+  try {
+    const session = await admin.start('terminal');
+    await page.goto(`${proxy.url}/sessions/${session.id}`);
+    await desktop.waitUntilLive();
+    await desktop.waitUntilStill();
+    const canvas = page.locator('[data-phase=connected] canvas').first();
+    await canvas.evaluate((element) => (element.dataset.same = 'yes'));
+    const alarms: string[] = [];
+    page.on('domcontentloaded', () => alarms.push('the page was loaded again'));
+    for (let round = 0; round < 3; round++) {
+      const resumed = page.waitForEvent('websocket', (socket) => socket.url().includes('?resume='));
+      proxy.snap();
+      await page.keyboard.type('cl'); // in the middle of it
+      await resumed;
+      await page.keyboard.type('ear');
+      await desktop.typeAndShow(`; echo round ${round}`, BLOCK);
+      await desktop.waitForColour(BLOCK);
+      await desktop.typeAndShow('clear', { red: 0, green: 128, blue: 64 + round });
+      await desktop.waitForColour({ red: 0, green: 128, blue: 64 + round });
+    }
+    await expect(page.locator('canvas[data-same=yes]')).toHaveCount(1);
+    await expect(page.locator('canvas[data-frozen]')).toHaveCount(0);
+    expect(alarms).toEqual([]);
+  } finally {
+    await proxy.stop();
+  }
+});
+
 test('a restart of the server is told, and the page finds its way back', async ({ browser, complaints }) => {
   const product = new Product({ password: ADMIN_PASSWORD });
   const context = await browser.newContext();

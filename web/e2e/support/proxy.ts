@@ -43,10 +43,15 @@ export class Proxy {
     this.port = (server.address() as AddressInfo).port;
   }
 
+  /** What is open breaks. */
+  snap(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
   /** The network goes away: what is open breaks, and nothing new gets through. */
   cut(): void {
     this.#refusing = true;
-    for (const socket of this.#sockets) socket.destroy();
+    this.snap();
   }
 
   /** The network is back. */

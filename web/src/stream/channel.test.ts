@@ -51,9 +51,32 @@ it('passes on opening, errors and closing', () => {
   channel.onclose = (event) => seen.push(`close ${event.code}`);
   socket.accept(PROTOCOLS[0]);
   socket.dispatchEvent(new Event('error'));
-  socket.drop(4001);
+  channel.end(new CloseEvent('close', { code: 4001 }));
   expect(seen).toEqual(['open streamspace.v1 1', 'error', 'close 4001']);
   expect(socket.binaryType).toBe('arraybuffer');
+});
+
+it('goes on with another socket, and hears the first no more', () => {
+  const first = new FakeSocket('ws://gateway');
+  const texts: string[] = [];
+  const channel = new Channel(first.asWebSocket(), (text) => texts.push(text));
+  const seen: unknown[] = [];
+  channel.onopen = () => seen.push('open');
+  channel.onmessage = (event) => seen.push(event.data);
+  first.accept(PROTOCOLS[0]);
+  const second = new FakeSocket('ws://another');
+  second.accept(PROTOCOLS[0]);
+  channel.replace(second.asWebSocket());
+  first.receive('late');
+  first.receive(new ArrayBuffer(1));
+  second.receive('text');
+  const bytes = new ArrayBuffer(2);
+  second.receive(bytes);
+  channel.sendText('to the second');
+  expect(seen).toEqual(['open', 'open', bytes]);
+  expect(texts).toEqual(['text']);
+  expect(second.sent).toEqual(['to the second']);
+  expect(first.sent).toEqual([]);
 });
 
 it('has what noVNC demands of a raw channel, where noVNC looks for it', () => {

@@ -15,18 +15,37 @@ export class Channel {
   onclose: ((event: CloseEvent) => void) | null = null;
   onerror: ((event: Event) => void) | null = null;
 
-  readonly #socket: WebSocket;
+  readonly #text: (message: string) => void;
+  #socket: WebSocket;
 
   constructor(socket: WebSocket, text: (message: string) => void) {
+    this.#text = text;
     this.#socket = socket;
+    this.#listen(socket);
+  }
+
+  /** Goes on with another socket that is open; what the one before still says is not heard. */
+  replace(socket: WebSocket): void {
+    this.#socket = socket;
+    this.#listen(socket);
+    this.onopen?.(new Event('open'));
+  }
+
+  #listen(socket: WebSocket): void {
+    const present = () => this.#socket === socket;
     socket.binaryType = 'arraybuffer';
-    socket.addEventListener('open', (event) => this.onopen?.(event));
+    socket.addEventListener('open', (event) => present() && this.onopen?.(event));
     socket.addEventListener('message', (event: MessageEvent<unknown>) => {
+      if (!present()) return;
       if (typeof event.data !== 'string') this.onmessage?.(event);
-      else if (this.hasRoom) text(event.data); // what another server says in text is not for us
+      else if (this.hasRoom) this.#text(event.data); // what another server says in text is not for us
     });
-    socket.addEventListener('close', (event) => this.onclose?.(event));
-    socket.addEventListener('error', (event) => this.onerror?.(event));
+    socket.addEventListener('error', (event) => present() && this.onerror?.(event));
+  }
+
+  /** Tells noVNC that there is no stream any more. */
+  end(event: CloseEvent): void {
+    this.onclose?.(event);
   }
 
   /** Whether the gateway speaks of the room; known once the socket is open. */

@@ -4,12 +4,15 @@ import { PointerPace } from './pointer';
 import type { InputMode } from './room';
 import type { Display, DisplayEvents, Scale } from './session';
 
+/** Keys that are kept while a stream begins again: more than anybody types in a few seconds. */
+const MOST_KEPT = 200;
+
 const FENCE_REQUEST = 0x8000_0000; // RFB, "ServerFence": the bit that asks for an answer
 
 /**
- * noVNC with three additions: it can send a mark through the stream and hear its echo (a client fence, which every
- * server with the Fence extension answers in order), it can leave its last picture behind, and without control it can
- * still tell where it points.
+ * noVNC with four additions: it can send a mark through the stream and hear its echo (a client fence, which every
+ * server with the Fence extension answers in order), it can leave its last picture behind, without control it can
+ * still tell where it points, and it can begin its stream again on the same canvas.
  *
  * noVNC takes the answer to a fence of ours for a mistake, so the handler of that message is replaced. The methods are
  * not public; the version is pinned and the end-to-end tests see the figure.
@@ -18,6 +21,9 @@ class MeasuredRFB extends RFB {
   onEcho: (mark: string) => void = () => undefined;
   /** Whether the pointer is sent although nothing else is; without buttons, since nothing may be pressed. */
   pointing = false;
+
+  /** Keys that wait for the stream to begin again; null while it runs. */
+  #kept: [number, string, boolean | undefined][] | null = null;
 
   readonly #pace = new PointerPace((x, y) => {
     if (!this.pointing || this._rfbConnectionState !== 'connected') return;
@@ -28,6 +34,39 @@ class MeasuredRFB extends RFB {
     if (!this._supportsFence) return false;
     RFB.messages.clientFence(this._sock, FENCE_REQUEST, mark);
     return true;
+  }
+
+  /**
+   * Forgets all of the stream but the picture: the next bytes are those of a new one. What is typed until that one is
+   * there is kept for it.
+   */
+  restart(): void {
+    this._sock._rQi = this._sock._rQlen = this._sock._sQlen = 0;
+    this._FBU.rects = 0;
+    this._FBU.encoding = null;
+    for (const [encoding, decoder] of Object.entries(this._decoders)) {
+      this._decoders[encoding] = new decoder.constructor() as typeof decoder;
+    }
+    this._supportsFence = false;
+    this._supportsContinuousUpdates = false;
+    this._enabledContinuousUpdates = false;
+    this._supportsSetDesktopSize = false;
+    this._qemuExtKeyEventSupported = false;
+    this._rfbInitState = '';
+    this._rfbConnectionState = 'connecting';
+    this.#kept ??= [];
+  }
+
+  /** Types what was kept. */
+  goOn(): void {
+    const kept = this.#kept ?? [];
+    this.#kept = null;
+    for (const [keysym, code, down] of kept) super.sendKey(keysym, code, down);
+  }
+
+  override sendKey(keysym: number, code: string, down?: boolean): void {
+    if (!this.#kept || this.viewOnly) super.sendKey(keysym, code, down);
+    else if (this.#kept.length < MOST_KEPT) this.#kept.push([keysym, code, down]);
   }
 
   lastPicture(): HTMLCanvasElement | null {
@@ -83,6 +122,8 @@ export function openDisplay(target: HTMLElement, channel: Channel, events: Displ
     focus: () => rfb.focus({ preventScroll: true }),
     blur: () => rfb.blur(),
     disconnect: () => rfb.disconnect(),
+    restart: () => rfb.restart(),
+    goOn: () => rfb.goOn(),
     lastPicture: () => rfb.lastPicture(),
     setInput: (mode) => setInput(rfb, mode),
     setScale: (scale, mayResize) => setScale(rfb, scale, mayResize),

@@ -6,6 +6,10 @@ declare module '@novnc/novnc' {
     rQpeekBytes(length: number): Uint8Array;
     rQskipBytes(length: number): void;
     rQshiftStr(length: number): string;
+    /** Not public: what was received and not read, and what was not sent. */
+    _rQi: number;
+    _rQlen: number;
+    _sQlen: number;
   }
 
   export default class RFB extends EventTarget {
@@ -39,7 +43,14 @@ declare module '@novnc/novnc' {
     protected _canvas: HTMLCanvasElement;
     protected _display: { absX(x: number): number; absY(y: number): number };
     protected _rfbConnectionState: string;
+    protected _rfbInitState: string;
     protected _supportsFence: boolean;
+    protected _supportsContinuousUpdates: boolean;
+    protected _enabledContinuousUpdates: boolean;
+    protected _supportsSetDesktopSize: boolean;
+    protected _qemuExtKeyEventSupported: boolean;
+    protected _FBU: { rects: number; encoding: number | null };
+    protected _decoders: Record<string, { constructor: { new (): object } }>;
     protected _sendMouse(x: number, y: number, mask: number): void;
     protected _handleServerFenceMsg(): boolean;
   }

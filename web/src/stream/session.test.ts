@@ -93,6 +93,8 @@ function fakeDisplay(calls: string[]): Display {
     focus: () => calls.push('focus'),
     blur: () => calls.push('blur'),
     disconnect: () => calls.push('disconnect'),
+    restart: () => calls.push('restart'),
+    goOn: () => calls.push('go on'),
     lastPicture: () => document.createElement('canvas'),
     setInput: (mode) => calls.push(`input ${mode}`),
     setScale: (scale, mayResize) => calls.push(`scale ${scale}${mayResize ? '' : ' without resizing'}`),
@@ -164,16 +166,16 @@ describe('connecting', () => {
 describe('reconnecting', () => {
   it('takes a new ticket after each break, later each time', async () => {
     await world.connect();
-    world.socket().drop(1006);
+    world.socket().drop(4000);
     const waits: number[] = [];
     for (let attempt = 1; attempt <= 4; attempt++) {
-      expect(world.state).toMatchObject({ phase: 'waiting', attempt, closure: { name: 'connection_lost' } });
+      expect(world.state).toMatchObject({ phase: 'waiting', attempt, closure: { name: 'desktop_gone' } });
       const wait = (world.state.retryAt ?? 0) - Date.now();
       waits.push(wait);
       await vi.advanceTimersByTimeAsync(wait);
       expect(world.state.phase).toBe('opening');
       world.socket().accept();
-      world.socket().drop(1006);
+      world.socket().drop(4000);
     }
     expect(waits).toEqual([500, 1000, 2000, 4000]);
     expect(world.sockets.map((socket) => socket.url)).toEqual(
@@ -183,7 +185,7 @@ describe('reconnecting', () => {
 
   it('leaves the last picture in place until the next one', async () => {
     await world.connect();
-    world.socket().drop(1006);
+    world.socket().drop(4000);
     expect(world.target.querySelectorAll('canvas[data-frozen]')).toHaveLength(1);
     await vi.advanceTimersByTimeAsync(500);
     expect(world.target.querySelectorAll('canvas[data-frozen]')).toHaveLength(1);
@@ -193,17 +195,31 @@ describe('reconnecting', () => {
 
   it('counts anew after a connection that held', async () => {
     await world.connect();
-    world.socket().drop(1006);
+    world.socket().drop(4000);
     await vi.advanceTimersByTimeAsync(500);
     world.arrive();
     await vi.advanceTimersByTimeAsync(STABLE_AFTER - 1);
-    world.socket().drop(1006);
+    world.socket().drop(4000);
     expect(world.state.attempt).toBe(2);
     await vi.advanceTimersByTimeAsync(1000);
     world.arrive();
     await vi.advanceTimersByTimeAsync(STABLE_AFTER);
-    world.socket().drop(1006);
+    world.socket().drop(4000);
     expect(world.state.attempt).toBe(1);
+  });
+
+  it('goes on saying that the server restarts while it is not reached', async () => {
+    await world.open();
+    world.socket().accept();
+    world.socket().drop(1012);
+    expect(world.state.closure).toMatchObject({ name: 'gateway_draining' });
+    await vi.advanceTimersByTimeAsync(500);
+    world.socket().drop(1006);
+    expect(world.state.closure).toMatchObject({ name: 'gateway_draining' });
+    await vi.advanceTimersByTimeAsync(1000);
+    world.socket().accept();
+    world.socket().drop(1006);
+    expect(world.state.closure).toMatchObject({ name: 'connection_lost' });
   });
 
   it('leaves the decision to a person after many attempts', async () => {
@@ -236,7 +252,7 @@ describe('reconnecting', () => {
 
   it('tries at once when the network is back', async () => {
     await world.connect();
-    world.socket().drop(1006);
+    world.socket().drop(4000);
     window.dispatchEvent(new Event('online'));
     await settle();
     expect(world.state.phase).toBe('opening');
@@ -261,9 +277,92 @@ describe('reconnecting', () => {
     world.stream.reconnect(['view', 'control']);
     await settle();
     world.arrive();
-    world.socket().drop(1012);
+    world.socket().drop(4000);
     await vi.advanceTimersByTimeAsync(500);
     expect(world.asked).toEqual([null, ['view', 'control'], ['view', 'control']]);
+  });
+});
+
+describe('going on after a break', () => {
+  const word = (at: string[] = []) => JSON.stringify({ type: 'resume', token: 'a.b c', seconds: 120, at });
+
+  async function connect(at: string[] = []): Promise<void> {
+    await world.open();
+    world.arrive('streamspace.v1');
+    world.socket().receive(word(at));
+  }
+
+  it('keeps the picture, and comes back with the word of the gateway', async () => {
+    await connect();
+    const first = world.display();
+    world.socket().drop(1006);
+    expect(world.state).toMatchObject({ phase: 'connected', resuming: true });
+    await settle();
+    expect(world.socket().url).toBe('ws://gateway/1?resume=a.b%20c');
+    world.socket().accept('streamspace.v1');
+    await settle();
+    first.events.connect();
+    expect(world.state).toMatchObject({ phase: 'connected', resuming: false });
+    expect(first.calls.filter((call) => /restart|go on|disconnect/.test(call))).toEqual([
+      'go on',
+      'restart',
+      'go on',
+    ]);
+    expect(world.displays).toHaveLength(1);
+    expect(world.target.querySelector('canvas[data-frozen]')).toBeNull();
+    expect(world.asked).toHaveLength(1);
+    // The word was good for once: the next break needs another, or a ticket.
+    world.socket().drop(1006);
+    await settle();
+    await settle();
+    expect(world.socket().url).toBe('ws://gateway/2');
+  });
+
+  it('asks the others first when the gateway leaves, and each in turn', async () => {
+    await connect(['ws://other/1', 'ws://another/1']);
+    world.socket().drop(1012);
+    const asked: string[] = [];
+    for (let n = 0; n < 4; n++) {
+      await settle();
+      asked.push(world.socket().url.replace(/[?].*/, ''));
+      world.socket().drop(1006);
+    }
+    expect(asked).toEqual(['ws://other/1', 'ws://another/1', 'ws://gateway/1', 'ws://gateway/2']);
+  });
+
+  it('gives up after three rounds, and then all is as after any break', async () => {
+    await connect();
+    world.refuse = { status: 503 };
+    world.socket().drop(1006);
+    for (let round = 0; round < 3; round++) {
+      await vi.advanceTimersByTimeAsync(round === 0 ? 0 : 600);
+      world.socket().drop(1006);
+    }
+    await settle();
+    expect(world.state).toMatchObject({
+      phase: 'waiting',
+      resuming: false,
+      closure: { name: 'connection_lost' },
+    });
+    expect(world.display().calls).toContain('disconnect');
+  });
+
+  it('does not go on after somebody decided that it ends', async () => {
+    await connect();
+    world.socket().drop(4001);
+    await settle();
+    expect(world.sockets).toHaveLength(1);
+    expect(world.state.phase).toBe('ended');
+  });
+
+  it('ends in the middle of it when it is closed', async () => {
+    await connect();
+    world.socket().drop(1006);
+    await settle();
+    world.stream.close();
+    await settle();
+    expect(world.socket().closedWith).toHaveLength(1);
+    expect(world.state.phase).toBe('idle');
   });
 });
 
@@ -305,7 +404,7 @@ describe('measuring', () => {
   it('forgets the figures with the connection', async () => {
     await world.connect();
     await vi.advanceTimersByTimeAsync(MEASURE_EVERY * 2);
-    world.socket().drop(1006);
+    world.socket().drop(4000);
     expect(world.stream.stats.get()).toEqual({ latency: null, bytesPerSecond: 0 });
   });
 });
@@ -314,7 +413,7 @@ it('hands settings on at once and to later connections', async () => {
   await world.connect();
   world.stream.configure({ scale: 'native', quality: 9, compression: 0 });
   expect(world.display().calls.slice(-3)).toEqual(['input full', 'scale native', 'quality 9 0']);
-  world.socket().drop(1006);
+  world.socket().drop(4000);
   await vi.advanceTimersByTimeAsync(500);
   expect(world.display().calls).toContain('scale native');
 });
@@ -346,6 +445,6 @@ it('sends no keys while another has control, and does not ask for the size of th
   expect(applied()).toEqual(['input full', 'scale remote']);
   world.stream.room.release();
   expect(world.socket().sent).toEqual(['{"type":"control.release"}']);
-  world.socket().drop(1006);
+  world.socket().drop(4000);
   expect(world.stream.room.state.get().present).toBe(false);
 });

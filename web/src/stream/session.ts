@@ -4,6 +4,7 @@ import { CLOSE_CODES, explainClose, explainRefusal, LOST, UNREACHABLE } from './
 import type { Closure, Refusal } from './closure';
 import { LatencyMeter } from './latency';
 import { RoomClient } from './room';
+import { mayGoOn, RESUME_ROUNDS, RESUME_TIMEOUT, Resumption } from './resume';
 import type { InputMode } from './room';
 import { Store } from './store';
 import { permissionsOf } from './ticket';
@@ -43,6 +44,9 @@ export interface Display {
   focus(): void;
   blur(): void;
   disconnect(): void;
+  /** The stream begins again on the same picture; what is typed is kept until goOn. */
+  restart(): void;
+  goOn(): void;
   lastPicture(): HTMLCanvasElement | null;
   setInput(mode: InputMode): void;
   /** `mayResize` says whether the desktop may take the size of this window. */
@@ -86,6 +90,8 @@ export interface StreamState {
   readonly permissions: ReadonlySet<Permission>;
   /** The desktop's own name for itself. */
   readonly name: string;
+  /** Connected, but the stream broke and is about to go on. */
+  readonly resuming: boolean;
 }
 
 export interface StreamStats {
@@ -98,7 +104,10 @@ const NO_STATS: StreamStats = { latency: null, bytesPerSecond: 0 };
 
 interface Attempt {
   readonly abort: AbortController;
+  readonly resumption: Resumption;
+  url: string;
   socket: WebSocket | null;
+  channel: Channel | null;
   display: Display | null;
   opened: boolean;
   connectedAt: number;
@@ -119,6 +128,7 @@ export class StreamSession {
     closure: null,
     permissions: new Set(),
     name: '',
+    resuming: false,
   });
   readonly stats = new Store<StreamStats>(NO_STATS);
   /** The text that was last copied inside the desktop. */
@@ -210,7 +220,10 @@ export class StreamSession {
   async #begin(): Promise<void> {
     const attempt: Attempt = {
       abort: new AbortController(),
+      resumption: new Resumption(),
+      url: '',
       socket: null,
+      channel: null,
       display: null,
       opened: false,
       connectedAt: 0,
@@ -239,23 +252,18 @@ export class StreamSession {
   #connect(attempt: Attempt, url: string): void {
     if (!this.#target) return;
     const socket = this.#world.openSocket(url);
-    attempt.socket = socket;
     attempt.timer = setTimeout(() => this.#finish(attempt, UNREACHABLE), SOCKET_TIMEOUT);
     socket.addEventListener('open', () => {
       attempt.opened = true;
       clearTimeout(attempt.timer);
       attempt.timer = setTimeout(() => this.#finish(attempt, CLOSE_CODES[4004] ?? LOST), DESKTOP_TIMEOUT);
     });
-    socket.addEventListener('message', (event: MessageEvent<unknown>) => {
-      if (event.data instanceof ArrayBuffer) attempt.bytes += event.data.byteLength;
-    });
-    // Registered before noVNC's own listener: the last picture must be copied before noVNC takes it away.
-    socket.addEventListener('close', (event) =>
-      this.#finish(attempt, explainClose(event.code, attempt.opened)),
-    );
+    this.#follow(attempt, socket, url);
     const channel = new Channel(socket, (text) => {
-      if (this.#current === attempt) this.room.receive(text);
+      if (this.#current !== attempt) return;
+      if (!attempt.resumption.hear(text, Date.now())) this.room.receive(text);
     });
+    attempt.channel = channel;
     this.room.enter((text) => channel.sendText(text));
     attempt.display = this.#world.openDisplay(this.#target, channel, {
       connect: () => this.#connected(attempt),
@@ -267,13 +275,73 @@ export class StreamSession {
     this.#apply();
   }
 
+  /** From now on the socket is the attempt's. */
+  #follow(attempt: Attempt, socket: WebSocket, url: string): void {
+    attempt.socket = socket;
+    attempt.url = url;
+    socket.addEventListener('message', (event: MessageEvent<unknown>) => {
+      if (event.data instanceof ArrayBuffer) attempt.bytes += event.data.byteLength;
+    });
+    socket.addEventListener('close', (event) => {
+      if (this.#current !== attempt || attempt.socket !== socket) return;
+      if (attempt.connectedAt > 0 && mayGoOn(event.code)) void this.#resume(attempt, event);
+      else this.#drop(attempt, event);
+    });
+  }
+
+  /** The stream has ended: the last picture is copied before noVNC takes it away. */
+  #drop(attempt: Attempt, event: CloseEvent): void {
+    this.#finish(attempt, explainClose(event.code, attempt.opened));
+    attempt.channel?.end(event);
+  }
+
+  /** Goes on in the same picture: where the gateway said, else with another ticket. */
+  async #resume(attempt: Attempt, event: CloseEvent): Promise<void> {
+    attempt.socket = null;
+    clearTimeout(attempt.timer);
+    attempt.display?.restart();
+    attempt.meter = new LatencyMeter();
+    this.#update({ resuming: true });
+    const { signal } = attempt.abort;
+    for (const wait of RESUME_ROUNDS) {
+      await pause(wait, signal);
+      for (const url of attempt.resumption.addresses(attempt.url, event.code, Date.now())) {
+        if (this.#current === attempt && (await this.#goOn(attempt, url))) return;
+      }
+      if (this.#current !== attempt) return;
+      const ticket = await this.#world.openTicket(this.#wanted, signal).catch(() => null);
+      if (this.#current !== attempt) return;
+      if (ticket && (await this.#goOn(attempt, ticket.url))) {
+        this.#update({ permissions: permissionsOf(ticket.ticket) });
+        return;
+      }
+    }
+    if (this.#current === attempt) this.#drop(attempt, event);
+  }
+
+  /** Whether a socket opened at the address, with which the attempt goes on. */
+  async #goOn(attempt: Attempt, url: string): Promise<boolean> {
+    const socket = await opened(() => this.#world.openSocket(url), attempt.abort.signal);
+    if (!socket) return false;
+    if (this.#current !== attempt) {
+      socket.close();
+      return false;
+    }
+    attempt.resumption.used();
+    this.#follow(attempt, socket, url);
+    attempt.timer = setTimeout(() => this.#finish(attempt, CLOSE_CODES[4004] ?? LOST), DESKTOP_TIMEOUT);
+    attempt.channel?.replace(socket);
+    return true;
+  }
+
   #connected(attempt: Attempt): void {
     if (this.#current !== attempt) return;
     clearTimeout(attempt.timer);
     attempt.connectedAt = Date.now();
     this.#thaw();
-    this.#update({ phase: 'connected', closure: null, retryAt: null });
+    this.#update({ phase: 'connected', closure: null, retryAt: null, resuming: false });
     this.#apply();
+    attempt.display?.goOn();
     this.#measure(attempt, 0);
   }
 
@@ -297,6 +365,9 @@ export class StreamSession {
     if (this.#current !== attempt) return;
     const wasGood = attempt.connectedAt > 0 && Date.now() - attempt.connectedAt >= STABLE_AFTER;
     const count = wasGood ? 1 : this.state.get().attempt + 1;
+    const before = this.state.get().closure;
+    // A server that said it restarts is not reached for a while: that is the better explanation.
+    if (closure === UNREACHABLE && before === CLOSE_CODES[1012] && count <= ATTEMPTS) closure = before;
     this.#freeze(attempt);
     this.#abandon();
     if (!closure.automatic || count > ATTEMPTS) {
@@ -315,6 +386,7 @@ export class StreamSession {
     this.#current = null;
     this.room.leave();
     this.stats.set(NO_STATS);
+    if (this.state.get().resuming) this.#update({ resuming: false });
     if (!attempt) return;
     clearTimeout(attempt.timer);
     attempt.abort.abort();
@@ -356,6 +428,47 @@ export class StreamSession {
   #update(change: Partial<StreamState>): void {
     this.state.set({ ...this.state.get(), ...change });
   }
+}
+
+/** Waits; the promise is kept early when the signal comes. */
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  if (milliseconds === 0) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, milliseconds);
+    signal.addEventListener('abort', done);
+  });
+}
+
+/** The socket once it is open; null when it does not open in time. */
+function opened(open: () => WebSocket, signal: AbortSignal): Promise<WebSocket | null> {
+  return new Promise((resolve) => {
+    let socket: WebSocket;
+    try {
+      socket = open();
+    } catch {
+      resolve(null); // the browser refuses the address
+      return;
+    }
+    let settled = false;
+    const settle = (result: WebSocket | null) => {
+      if (settled) return;
+      settled = true;
+      clearTimeout(timer);
+      signal.removeEventListener('abort', fail);
+      if (!result) socket.close();
+      resolve(result);
+    };
+    const fail = () => settle(null);
+    const timer = setTimeout(fail, RESUME_TIMEOUT);
+    signal.addEventListener('abort', fail);
+    socket.addEventListener('open', () => settle(socket), { once: true });
+    socket.addEventListener('close', () => settle(null), { once: true });
+  });
 }
 
 function isRefusal(error: unknown): error is Refusal {

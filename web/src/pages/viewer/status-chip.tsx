@@ -22,6 +22,7 @@ const WORDS: Record<LatencyQuality, { label: string; color: 'success' | 'info' |
 export function statusOf(state: StreamState, stats: StreamStats) {
   switch (state.phase) {
     case 'connected': {
+      if (state.resuming) return { label: 'Reconnecting', color: 'warning', moving: true } as const;
       if (stats.latency === null) return { label: 'Connected', color: 'success', moving: false } as const;
       const { label, color } = WORDS[qualityOf(stats.latency)];
       return { label, color, moving: false } as const;
