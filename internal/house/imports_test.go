@@ -34,6 +34,7 @@ var rules = []rule{
 	{"gateway/hub", []string{".", "rfb", "gateway/relay"}, "one upstream, many viewers; who may do what comes in with each viewer"},
 	{"gateway/tree", []string{".", "gateway/ticket", "gateway/room"}, "between two gateways: it knows their keys and words, and nothing of desktops"},
 	{"gateway/room", []string{"."}, "who has control, decided without sockets and clocks"},
+	{"gateway/rtc", nil, "a browser's connection: it knows nothing of what goes through it"},
 	{"gateway/video", []string{".", "rfb"}, "video out of pixels: it knows nothing of who watches"},
 	{"broker", []string{"."}, "the seam itself: it depends on neither side"},
 	{"broker/memory", []string{".", "broker"}, "one of the broker's two implementations"},

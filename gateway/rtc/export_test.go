@@ -1,0 +1,18 @@
+package rtc
+
+// What only fuzzing calls by itself.
+
+func CheckFragment(b []byte) error {
+	_, err := parseFragment(b)
+	return err
+}
+
+func CheckOffer(b []byte) error {
+	_, err := checkOffer(b, []Format{{Codec: "VP8"}, {Codec: "VP9", FullChroma: true}})
+	return err
+}
+
+func CheckMotion(b []byte) bool {
+	_, ok := parseMotion(b)
+	return ok
+}
