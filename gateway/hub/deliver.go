@@ -33,7 +33,12 @@ func (h *Hub) show(now time.Time) {
 		c.overdrawn(&h.frame)
 	}
 	chunks := make(map[classKey]*chunk, len(h.classes))
+	h.filmFrame(now)
 	for _, v := range h.viewers {
+		if v.seat.Screen != nil {
+			v.flush()
+			continue
+		}
 		v.follow(&h.frame)
 		takes := v.asked() && v.open() && (v.inStep() || v.replaces(&h.frame))
 		if v.class != nil {
@@ -196,7 +201,7 @@ func (h *Hub) sharpenClass(c *class, now time.Time) {
 	h.options.Observer.Sharpened(area(rects))
 	var sharp *chunk
 	for _, v := range h.viewers {
-		if v.class != c {
+		if v.class != c || v.seat.Screen != nil {
 			continue
 		}
 		if !v.asked() || !v.inStep() || !v.open() {
@@ -251,6 +256,7 @@ func (h *Hub) rest(now time.Time) {
 // tick does what had to wait.
 func (h *Hub) tick(now time.Time) {
 	h.wakeAt = time.Time{}
+	h.filmTick(now)
 	for _, c := range h.classes {
 		if len(c.lossy) > 0 {
 			h.sharpenClass(c, now)

@@ -89,11 +89,17 @@ func (h *Hub) sized(r rfb.ServerRect) error {
 	h.frame.begin(h.frame.at)
 	h.parcels = nil
 	h.missing = clip(h.missing, h.bounds())
+	for _, c := range h.cameras {
+		c.pending = region{h.bounds()} // what is not drawn yet is what was there, or black
+	}
 	for _, c := range h.classes {
 		c.lossy = nil
 	}
 	for _, v := range h.viewers {
-		v.dirty, v.soft = region{h.bounds()}, nil
+		v.dirty, v.soft = nil, nil
+		if v.seat.Screen == nil {
+			v.dirty = region{h.bounds()}
+		}
 		v.owed |= oweSize
 		if err := v.canBeSized(size.Width, size.Height); err != nil {
 			v.socket.Interrupt(err)

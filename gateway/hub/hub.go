@@ -9,6 +9,10 @@
 // desktop at once and past the loop. No pixels are queued for a viewer: one that
 // is not ready has a region that it still needs, and gets that region's newest
 // pixels.
+//
+// A viewer whose seat has a [Screen] gets video instead: a camera for each codec
+// and class of bitrate codes the desktop on a goroutine and a copy of the picture of
+// its own, whenever something has changed, once for all in front of it.
 package hub
 
 import (
@@ -88,7 +92,9 @@ type Hub struct {
 	viewers  []*viewer
 	classes  map[classKey]*class
 	frame    frame
-	sequence uint64 // of the latest chunk
+	cameras  map[cameraKey]*camera
+	filming  sync.WaitGroup // grows in the loop only
+	sequence uint64         // of the latest chunk
 	parcels  parcels
 	changed  grid // when each part of the screen changed
 	timer    *time.Timer
@@ -117,7 +123,7 @@ func New(up Upstream, options Options) *Hub {
 		options: options, up: newUpstream(up, options.Stall, done),
 		ready: make(chan struct{}), done: done, mail: newMailbox(),
 		picture: picture.New(int(init.Width), int(init.Height)), decoder: picture.NewDecoder(), encoder: tight.NewEncoder(),
-		classes: make(map[classKey]*class), timer: time.NewTimer(time.Hour),
+		classes: make(map[classKey]*class), cameras: make(map[cameraKey]*camera), timer: time.NewTimer(time.Hour),
 	}
 	h.init.Store(&init)
 	h.changed.resize(h.bounds())
@@ -148,6 +154,11 @@ func (h *Hub) Run(ctx context.Context) error {
 		v.socket.Interrupt(h.cause)
 	}
 	h.serving.Wait()
+	for _, v := range h.viewers {
+		h.unclassify(v)
+		h.turnAway(v)
+	}
+	h.filming.Wait()
 	h.encoder.Close()
 	return h.cause
 }
@@ -185,6 +196,7 @@ func (h *Hub) loop(ctx context.Context) error {
 			if err := h.up.lives(now, h.options.Probe); err != nil {
 				return err
 			}
+			h.review()
 		}
 	}
 }
@@ -201,7 +213,7 @@ func (h *Hub) handAllBack() {
 	h.options.Parting(h.cause)
 	for _, v := range h.viewers {
 		v.leaving = true
-		if v.class == nil || v.class.key.raw {
+		if v.class == nil || v.class.key.raw || v.seat.Screen != nil {
 			v.part()
 		} else {
 			v.flush()

@@ -40,6 +40,11 @@ func (r *receiver) nudged() error {
 	if r.left.Load() {
 		return ErrHandedBack
 	}
+	if r.seat.Screen != nil {
+		if err := r.screened(r.seat.Screen); err != nil {
+			return err
+		}
+	}
 	if r.seat.Gate == nil {
 		return nil
 	}
@@ -62,6 +67,9 @@ func (r *receiver) take(p []byte) error {
 		p = p[n:]
 		if m.Raw == nil {
 			break
+		}
+		if e, ok := m.Pointer(); ok && r.seat.Screen != nil {
+			r.seat.Screen.Pointed(e)
 		}
 		if err := r.message(m); err != nil {
 			return err
@@ -212,8 +220,10 @@ func (v *viewer) request(r rfb.UpdateRequest) error {
 	}
 	v.requested = true
 	if !r.Incremental {
-		area := rectOf(rfb.Rect{X: r.X, Y: r.Y, Width: r.Width, Height: r.Height})
-		v.dirty.add(area.Intersect(v.hub.bounds()))
+		if v.seat.Screen == nil {
+			area := rectOf(rfb.Rect{X: r.X, Y: r.Y, Width: r.Width, Height: r.Height})
+			v.dirty.add(area.Intersect(v.hub.bounds()))
+		}
 		if v.has(rfb.EncodingExtendedDesktopSize) {
 			v.owed |= oweScreens // which a full request asks for, too
 		}

@@ -21,6 +21,8 @@ type Seat struct {
 	// Replay is messages to the desktop at the beginning, such as of keys that are
 	// held down.
 	Replay []byte
+	// Screen, if there is one, takes the desktop's pixels as video.
+	Screen Screen
 }
 
 // Socket is a viewer's connection; relay.Socket is one. Interrupt makes the
@@ -55,9 +57,11 @@ type viewer struct {
 	height     uint16
 	stateful   bool
 	wish       wish
-	class      *class // nil before it has told its encodings
-	dirty      region // what it still needs
-	soft       region // what it alone sees not exactly
+	class      *class   // nil before it has told its encodings
+	camera     *camera  // nil without a screen
+	showing    *showing // in front of the camera
+	dirty      region   // what it still needs
+	soft       region   // what it alone sees not exactly
 	owed       debt
 	answered   bool   // its wish for another size has an answer
 	answer     uint16 // a result constant of package rfb
@@ -152,7 +156,11 @@ func (h *Hub) join(v *viewer, encodings []rfb.Encoding) error {
 	}
 	h.serving.Add(1)
 	h.viewers = append(h.viewers, v)
-	v.dirty.add(h.bounds())
+	if v.seat.Screen != nil {
+		h.turn(v)
+	} else {
+		v.dirty.add(h.bounds())
+	}
 	if v.width != init.Width || v.height != init.Height {
 		v.owed |= oweSize
 	}
@@ -174,6 +182,7 @@ func (h *Hub) leave(v *viewer) {
 		h.desktop.asker = nil
 	}
 	h.unclassify(v)
+	h.turnAway(v)
 }
 
 // HandBack makes the Serve of that socket return between two messages, both
@@ -183,7 +192,7 @@ func (h *Hub) HandBack(socket Socket) bool {
 	can := false
 	h.do(func() {
 		v := h.find(socket)
-		if v == nil || v.class == nil || v.class.key.raw || v.stateful {
+		if v == nil || v.class == nil || v.class.key.raw || v.stateful || v.seat.Screen != nil {
 			return
 		}
 		can, v.leaving = true, true
@@ -200,6 +209,9 @@ func (h *Hub) Status(socket Socket) (status Status, ok bool) {
 			return
 		}
 		status, ok = Status{Quality: v.class.key.String(), Viewers: len(h.viewers), Dropped: v.skipped}, true
+		if v.camera != nil {
+			status.Quality = v.camera.label()
+		}
 	})
 	return status, ok
 }
@@ -305,6 +317,7 @@ func (v *viewer) farewell(b []byte) []byte {
 func (v *viewer) part() {
 	v.left.Store(true)
 	v.hub.unclassify(v)
+	v.hub.turnAway(v)
 	v.socket.Nudge()
 }
 

@@ -31,7 +31,7 @@ var rules = []rule{
 	{"gateway", []string{".", "rfb", "broker"}, "the edge moves frames and never learns why a desktop runs"},
 	{"gateway/ticket", []string{"."}, "checked without asking anyone"},
 	{"gateway/relay", []string{".", "rfb"}, "bytes between two sockets; policy comes in as plain values"},
-	{"gateway/hub", []string{".", "rfb", "gateway/relay"}, "one upstream, many viewers; who may do what comes in with each viewer"},
+	{"gateway/hub", []string{".", "rfb", "gateway/relay", "gateway/video"}, "one upstream, many viewers; who may do what comes in with each viewer"},
 	{"gateway/tree", []string{".", "gateway/ticket", "gateway/room"}, "between two gateways: it knows their keys and words, and nothing of desktops"},
 	{"gateway/room", []string{"."}, "who has control, decided without sockets and clocks"},
 	{"gateway/rtc", nil, "a browser's connection: it knows nothing of what goes through it"},
