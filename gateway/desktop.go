@@ -44,6 +44,7 @@ type desktop struct {
 	claim   broker.Claim
 	claimed bool
 	lonely  time.Time   // since when only other gateways are served from here
+	warned  time.Time   // when it was last told that the broker does not answer
 	wanted  time.Time   // when the broker was last told that viewers wait
 	again   *time.Timer // tells to look again; nil when events do
 }
@@ -62,6 +63,8 @@ const (
 	// wantEvery is how often a wait is told again: a want may be lost with the
 	// process that took it.
 	wantEvery = 10 * time.Second
+	// warnEvery is between two lines of one desktop about a broker that is away.
+	warnEvery = 30 * time.Second
 	// brokerTimeout bounds one call to the broker outside an admission.
 	brokerTimeout = 5 * time.Second
 )
@@ -236,7 +239,10 @@ func (d *desktop) refresh(ctx context.Context) (again time.Duration) {
 		}
 		return d.want(ctx)
 	case err != nil:
-		d.warn("reading the route", "error", err)
+		if now := time.Now(); now.Sub(d.warned) >= warnEvery {
+			d.warned = now
+			d.warn("reading the route", "error", err)
+		}
 		return time.Second // a stream that runs goes on: the desktop is not what failed
 	}
 	if wait := d.waits(time.Now()); wait > 0 {
@@ -325,9 +331,13 @@ func (d *desktop) keep(ctx context.Context) {
 			d.claimed = false
 			d.owned.Store(false)
 			d.warn("claim was lost", "epoch", d.claim.Epoch)
-			d.endStreams(closing{streamspace.CodeUnavailable})
-		case err != nil: // the next tick tries again, before the claim runs out
+			// It may have run out while the broker was away, and nobody taken the desktop.
+			if _, err := d.take(ctx); err != nil {
+				d.endStreams(closing{streamspace.CodeUnavailable})
+			}
+		case err != nil:
 			d.warn("renewing the claim", "error", err)
+			d.doubt(ctx)
 		default:
 			d.claim = claim
 		}

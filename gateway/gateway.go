@@ -143,6 +143,7 @@ type Gateway struct {
 	key         ticket.Key // known to the fleet by what the node says
 	link        Link
 	peers       *peers
+	load        *load
 	limits      Limits
 	timing      Timing
 	tuner       *socketTuner
@@ -151,6 +152,10 @@ type Gateway struct {
 	certificate tls.Certificate // for other gateways
 	again       chan struct{}   // holds one when the gateway is to be announced now
 	drained     chan struct{}   // closed when draining begins
+
+	doubting  sync.Mutex
+	doubtedAt time.Time // guarded by doubting; when neighbours were last asked
+	cutOff    bool      // guarded by doubting; what they said
 
 	group sync.WaitGroup // streams and desktops; grows only in phaseOpen, under mu
 
@@ -199,6 +204,7 @@ func New(options Options) (*Gateway, error) {
 		desktops: make(map[streamspace.SessionID]*desktop),
 	}
 	g.upgrader = newUpgrader()
+	g.load = &counters.load
 	g.peers = &peers{nodes: options.Broker.Nodes, region: options.Region, known: make(map[streamspace.GatewayID]peer)}
 	g.node.Key = g.key.Public().Text()
 	if options.Link.Listener != nil {
@@ -302,9 +308,8 @@ func (g *Gateway) announce(ctx context.Context) {
 	drained := g.drained
 	for {
 		node := g.node
-		g.mu.Lock()
-		node.Viewers, node.Draining = len(g.streams), g.phase >= phaseDraining
-		g.mu.Unlock()
+		g.census(&node)
+		g.load.tell(&node, time.Now())
 		if err := g.broker.Announce(ctx, node, 3*announceEvery); err != nil && ctx.Err() == nil {
 			g.log.Warn("announcing the gateway", "error", err)
 		}

@@ -35,6 +35,8 @@ type metrics struct {
 	demoted    prometheus.Counter
 	thumbnails prometheus.Counter
 	hub        *hubMetrics
+
+	load load
 }
 
 // Buckets in seconds. Latencies of a connection lie between a local socket and

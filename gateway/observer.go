@@ -33,6 +33,7 @@ func (o *observer) Moved(to relay.Direction, bytes int) {
 	o.bytes[to].Add(float64(bytes))
 	if to == relay.ToViewer {
 		o.figures.bytes.Add(int64(bytes))
+		o.load.sent.Add(int64(bytes))
 		o.stream.stir()
 	}
 }

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/streamspace/streamspace"
@@ -109,4 +110,78 @@ func (g *Gateway) isDraining() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.phase >= phaseDraining
+}
+
+// doubt decides whether a claim that cannot be renewed may be lived by. If the
+// broker is away for all, nobody can take the desktop, and what runs goes on. If it
+// is away for this gateway alone, another is about to take it, and whoever owns it
+// must have stopped by then. The other gateways know which it is; without any of
+// them, a gateway that had neighbours is the one that is cut off.
+func (d *desktop) doubt(ctx context.Context) {
+	g := d.gateway
+	if left := time.Until(d.claim.Expires); left > g.timing.Claim/2 {
+		return // the next tick comes early enough
+	}
+	if !g.isCutOff(ctx) {
+		return
+	}
+	d.claimed = false
+	d.owned.Store(false)
+	d.warn("the broker is away for this gateway only: its desktop is given up", "epoch", d.claim.Epoch)
+	d.endStreams(closing{streamspace.CodeUnavailable})
+}
+
+const (
+	// maxAsked bounds the neighbours who are asked; one that answers is enough.
+	maxAsked = 3
+	// cutOffFor is how long an answer holds: many desktops ask at once.
+	cutOffFor = time.Second
+)
+
+// isCutOff tells whether other gateways reach the broker, or none of them can be
+// reached.
+func (g *Gateway) isCutOff(ctx context.Context) bool {
+	g.doubting.Lock()
+	defer g.doubting.Unlock()
+	if now := time.Now(); now.Sub(g.doubtedAt) >= cutOffFor {
+		g.cutOff = g.askNeighbours(ctx)
+		g.doubtedAt = time.Now()
+	}
+	return g.cutOff
+}
+
+func (g *Gateway) askNeighbours(ctx context.Context) bool {
+	var neighbours []peer
+	for _, p := range g.peers.living() {
+		if p.Gateway != g.id && p.Address != "" && len(neighbours) < maxAsked {
+			neighbours = append(neighbours, p)
+		}
+	}
+	if len(neighbours) == 0 {
+		return false // it is alone: there is nobody who could take anything
+	}
+	answers := make(chan *tree.View, len(neighbours))
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for _, p := range neighbours {
+		asking.Go(func() {
+			view, err := tree.Ask(ctx, g.certificate, p.Peer)
+			if err != nil {
+				answers <- nil
+				return
+			}
+			answers <- &view
+		})
+	}
+	reached := false
+	for range neighbours {
+		view := <-answers
+		if view != nil && view.Broker {
+			return true
+		}
+		reached = reached || view != nil
+	}
+	return !reached
 }

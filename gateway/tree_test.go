@@ -2,13 +2,16 @@ package gateway_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/streamspace/streamspace"
+	"github.com/streamspace/streamspace/broker"
 	"github.com/streamspace/streamspace/broker/memory"
 	"github.com/streamspace/streamspace/gateway"
 	"github.com/streamspace/streamspace/gateway/ticket"
@@ -19,10 +22,15 @@ import (
 // newFleet is several gateways at one broker, that serve through each other.
 func newFleet(t *testing.T, count int) []*house {
 	t.Helper()
-	at, key := memory.New(time.Now), ticket.NewKey()
+	return newFleetAt(t, count, memory.New(time.Now), ticket.NewKey(), func(*gateway.Options) {})
+}
+
+func newFleetAt(t *testing.T, count int, at *memory.Broker, key ticket.Key, change func(*gateway.Options)) []*house {
+	t.Helper()
 	fleet := make([]*house, count)
 	for i := range fleet {
 		fleet[i] = newHouseAt(t, at, key, func(options *gateway.Options) {
+			change(options)
 			listener, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				t.Fatal(err)
@@ -31,6 +39,91 @@ func newFleet(t *testing.T, count int) []*house {
 		})
 	}
 	return fleet
+}
+
+// unsteady is a broker that a gateway can be cut off from.
+type unsteady struct {
+	*memory.Broker
+	cut atomic.Bool
+}
+
+func (u *unsteady) away() error {
+	if u.cut.Load() {
+		return broker.ErrUnavailable
+	}
+	return nil
+}
+
+func (u *unsteady) Claim(ctx context.Context, session streamspace.SessionID, id streamspace.GatewayID, ttl time.Duration) (broker.Claim, error) {
+	if err := u.away(); err != nil {
+		return broker.Claim{}, err
+	}
+	return u.Broker.Claim(ctx, session, id, ttl)
+}
+
+func (u *unsteady) Renew(ctx context.Context, claim broker.Claim, ttl time.Duration) (broker.Claim, error) {
+	if err := u.away(); err != nil {
+		return broker.Claim{}, err
+	}
+	return u.Broker.Renew(ctx, claim, ttl)
+}
+
+func (u *unsteady) Route(ctx context.Context, session streamspace.SessionID) (broker.Route, error) {
+	if err := u.away(); err != nil {
+		return broker.Route{}, err
+	}
+	return u.Broker.Route(ctx, session)
+}
+
+func (u *unsteady) Nodes(ctx context.Context) ([]broker.Node, error) {
+	if err := u.away(); err != nil {
+		return nil, err
+	}
+	return u.Broker.Nodes(ctx)
+}
+
+// A broker that is away for all ends nothing, however long. One that is away for
+// one gateway ends what that holds, before another can take it.
+func TestBrokerAway(t *testing.T) {
+	t.Parallel()
+	const claim = 3 * time.Second
+	d := newDisplay(t)
+	at, key := memory.New(time.Now), ticket.NewKey()
+	var ways []*unsteady
+	fleet := newFleetAt(t, 2, at, key, func(options *gateway.Options) {
+		way := &unsteady{Broker: at}
+		ways = append(ways, way)
+		options.Broker, options.Timing.Claim, options.URL = way, claim, fmt.Sprintf("https://gw%d.example/", len(ways))
+	})
+	session := streamspace.NewSessionID()
+	fleet[0].publish(session, d.address, 1)
+	eventually(t, "the two to know each other", func() bool {
+		m := fleet[0].member(session, true)
+		defer m.conn.Close()
+		back := m.told("how to come back", func(text map[string]any) bool { return text["type"] == "resume" })
+		at, _ := back["at"].([]any)
+		return len(at) == 1 && at[0] == "wss://gw2.example/stream/v1/"+string(session)
+	})
+	m := fleet[0].member(session, true)
+	m.Shows(d.draw(t))
+
+	ways[0].cut.Store(true)
+	ways[1].cut.Store(true)
+	time.Sleep(2 * claim) // the outage itself
+	m.Shows(d.draw(t))
+	ways[0].cut.Store(false)
+	ways[1].cut.Store(false)
+	eventually(t, "the desktop to be claimed again", func() bool {
+		_, err := at.Claim(context.Background(), session, streamspace.NewGatewayID(), time.Nanosecond)
+		return errors.Is(err, broker.ErrClaimed)
+	})
+	m.Shows(d.draw(t))
+
+	ways[0].cut.Store(true)
+	m.ended(gateway.StatusTryAgain)
+	other := fleet[1].member(session, true)
+	other.Shows(d.draw(t))
+	eventually(t, "the first to let go", func() bool { return d.open.Load() == 1 })
 }
 
 // total waits until somebody has been told that so many are here.

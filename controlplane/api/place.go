@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 	"slices"
@@ -53,7 +54,8 @@ func (a *API) GatewayOrigins(ctx context.Context) []string {
 }
 
 // place chooses the gateway for a viewer: the one where others watch the session
-// already, else the one with the fewest viewers, of our region if there is one.
+// already, else one of our region if there is one, and of those the one that has
+// the least to do.
 // Without any that can be reached by itself it is the common address.
 func (a *API) place(ctx context.Context, v visit, session streamspace.SessionID) *url.URL {
 	nodes := a.gateways(ctx)
@@ -75,10 +77,7 @@ func (a *API) place(ctx context.Context, v visit, session streamspace.SessionID)
 		}
 	}
 	best := slices.MinFunc(nodes, func(x, y broker.Node) int {
-		if d := rank(x) - rank(y); d != 0 {
-			return d
-		}
-		return x.Viewers - y.Viewers
+		return cmp.Or(rank(x)-rank(y), cmp.Compare(busy(x), busy(y)), cmp.Compare(x.Viewers, y.Viewers))
 	})
 	u, err := url.Parse(best.URL)
 	if err != nil {
@@ -86,6 +85,14 @@ func (a *API) place(ctx context.Context, v visit, session streamspace.SessionID)
 		return webSocket(a.base(v))
 	}
 	return webSocket(u)
+}
+
+// busy is how much a gateway has to do, in steps: the figures are seconds old,
+// and everybody who comes meanwhile would go to the one that was least busy by a
+// hair. A step is a quarter of a core, or what a gigabit line carries in a tenth of
+// its time.
+func busy(n broker.Node) int {
+	return max(int(n.CPU*4), int(n.Bytes/(12<<20)))
 }
 
 // webSocket is the same place for streams.

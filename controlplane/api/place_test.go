@@ -49,13 +49,15 @@ func TestPlaces(t *testing.T) {
 		{"one of another region", broker.Node{URL: "https://far.example", Region: "far"}, "wss://far.example"},
 		{"a busy one of ours", broker.Node{URL: "https://busy.example", Viewers: 100}, "wss://busy.example"},
 		{"an idle one", broker.Node{URL: "http://idle.example:81", Viewers: 3}, "ws://idle.example:81"},
+		{"one with few viewers who see much", broker.Node{URL: "https://hot.example", Viewers: 1, CPU: 1.5}, "ws://idle.example:81"},
+		{"one whose line is full", broker.Node{URL: "https://full.example", Viewers: 1, Bytes: 100 << 20}, "ws://idle.example:81"},
 	} {
 		announce(step.node)
 		if got := host(); got != step.want {
 			t.Errorf("with %s: %s, want %s", step.what, got, step.want)
 		}
 	}
-	if origins := w.API.GatewayOrigins(t.Context()); !slices.Equal(origins, []string{"ws://idle.example:81", "wss://busy.example", "wss://far.example"}) {
+	if origins := w.API.GatewayOrigins(t.Context()); !slices.Equal(origins, []string{"ws://idle.example:81", "wss://busy.example", "wss://far.example", "wss://full.example", "wss://hot.example"}) {
 		t.Errorf("pages may speak with %v", origins)
 	}
 	there := announce(broker.Node{URL: "https://there.example", Region: "far", Viewers: 1000})
