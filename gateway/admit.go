@@ -111,6 +111,11 @@ func (g *Gateway) admit(r *http.Request, requestID string) (*stream, error) {
 	if !websocket.IsWebSocketUpgrade(r) {
 		return nil, &refusal{status: http.StatusUpgradeRequired, code: streamspace.CodeInvalid, detail: "a stream is a WebSocket"}
 	}
+	return g.letIn(r, session, requestID)
+}
+
+// letIn checks who wants to watch, and counts the viewer.
+func (g *Gateway) letIn(r *http.Request, session streamspace.SessionID, requestID string) (*stream, error) {
 	pass, err := g.verify(r, session)
 	if err != nil {
 		return nil, refusedTicket(err)

@@ -219,6 +219,13 @@ func (c *company) holds(s *seat) bool {
 	return c.room.Holder() == s.member.ID
 }
 
+// seated tells whether a viewer has a seat.
+func (c *company) seated(id streamspace.ViewerID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.find(id) != nil
+}
+
 // renew has everybody told how to come back, whose telling is old.
 func (c *company) renew() {
 	c.mu.Lock()

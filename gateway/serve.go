@@ -94,7 +94,7 @@ func (s *stream) policy() relay.Policy {
 
 // share serves the viewer from a host.
 func (s *stream) share(h *host, at *footing) error {
-	state, err := h.hub.Serve(s.socket, hub.Seat{Policy: s.policy(), Gate: s.seat, Observer: s.observer, Replay: at.replay}, at.state)
+	state, err := h.hub.Serve(s.socket, hub.Seat{Policy: s.policy(), Gate: s.seat, Observer: s.observer, Replay: at.replay, Screen: s.screen}, at.state)
 	if errors.Is(err, hub.ErrHandedBack) {
 		_, at.replay = s.seat.held.move() // the host's connection lets go when it ends
 		at.state = state
@@ -149,7 +149,7 @@ func (s *stream) approach(at *footing, began time.Time) (on server, err error) {
 		if attempt == 1 && at.state.Parser == nil {
 			s.gateway.metrics.wait.Observe(time.Since(began).Seconds())
 		}
-		bound := s.branch || at.state.Parser != nil && !at.state.Resumable()
+		bound := s.branch || s.screen != nil || at.state.Parser != nil && !at.state.Resumable()
 		if on.host = s.desktop.share.place(s, bound); on.host != nil {
 			on.init, err = s.awaitHost(on.host)
 		} else {

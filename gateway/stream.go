@@ -10,6 +10,7 @@ import (
 
 	"github.com/streamspace/streamspace"
 	"github.com/streamspace/streamspace/broker"
+	"github.com/streamspace/streamspace/gateway/hub"
 	"github.com/streamspace/streamspace/gateway/relay"
 	"github.com/streamspace/streamspace/gateway/room"
 	"github.com/streamspace/streamspace/gateway/ticket"
@@ -26,7 +27,8 @@ type stream struct {
 	branch     bool // the viewer is another gateway
 	controlled bool // the viewer had control, before its stream broke
 	observer   *observer
-	speaks     bool // the viewer is told of the room; immutable from open
+	speaks     bool       // the viewer is told of the room; immutable from open
+	screen     hub.Screen // takes the pixels as video; nil: they go to the socket; immutable from open
 
 	mu     sync.Mutex
 	socket *relay.Socket      // guarded by mu until open, then immutable
@@ -230,6 +232,9 @@ func (s *stream) join() {
 }
 
 func (s *stream) leave() {
+	if s.seat != nil && s.seat.company.seated(s.claims.Viewer) {
+		return // the viewer is here by another stream
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), brokerTimeout)
 	defer cancel()
 	if err := s.gateway.broker.Leave(ctx, s.viewer()); err != nil {
