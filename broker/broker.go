@@ -196,7 +196,8 @@ type Node struct {
 	URL      string // base URL that clients may use, empty where they use the common one
 	Region   string
 	Link     string // host:port where other gateways reach it; empty where none do
-	Key      string // what its certificate there is known by: package tree's fingerprint
+	Key      string // public, by which others know it: its certificate's there, and of what it signs
+	Streams  string // host:port where load balancers reach its streams; empty where none do
 	Draining bool
 
 	// How busy it is.

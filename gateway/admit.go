@@ -237,7 +237,15 @@ func (g *Gateway) start(s *stream, conn net.Conn, speaks bool) {
 // originAllowed tells whether the page that opens the stream may: a browser
 // says where the page is from, other programs say nothing and rest on their ticket.
 func (g *Gateway) originAllowed(r *http.Request, embedder string) bool {
-	header := r.Header.Get("Origin")
+	host := r.Host
+	if forwarded := r.Header.Get("X-Forwarded-Host"); forwarded != "" && g.trusted(peerAddr(r)) {
+		host = forwarded
+	}
+	return g.originFits(r.Header.Get("Origin"), embedder, host)
+}
+
+// originFits tells whether a page of that origin may open streams of that host.
+func (g *Gateway) originFits(header, embedder, host string) bool {
 	if header == "" {
 		return true
 	}
@@ -250,10 +258,6 @@ func (g *Gateway) originAllowed(r *http.Request, embedder string) bool {
 	}
 	if allowed, err := normalOrigin(embedder); err == nil && allowed == origin {
 		return true
-	}
-	host := r.Host
-	if forwarded := r.Header.Get("X-Forwarded-Host"); forwarded != "" && g.trusted(peerAddr(r)) {
-		host = forwarded
 	}
 	// The scheme is not compared: behind a proxy that ends TLS we do not see it.
 	_, originHost, _ := strings.Cut(origin, "://")

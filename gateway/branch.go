@@ -43,6 +43,7 @@ func (g *Gateway) serveLinks(ctx context.Context) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+tree.Prefix+"{session}", g.branchOff)
 	mux.HandleFunc("GET "+tree.AlivePath, g.tellView)
+	mux.HandleFunc("GET "+tree.WatchPath, g.watched)
 	server := &http.Server{
 		Handler: mux, ReadHeaderTimeout: linkHeaders, IdleTimeout: linkHeaders,
 		ErrorLog: log.New(io.Discard, "", 0), // what a stranger's handshake failed of is its own affair

@@ -75,9 +75,10 @@ type Options struct {
 	// X-Forwarded-Host are believed.
 	TrustedProxies []netip.Prefix
 
-	URL    string // what broker.Node says
-	Region string
-	Link   Link
+	URL     string // what broker.Node says
+	Region  string
+	Link    Link
+	Ingress Ingress
 
 	Limits  Limits
 	Timing  Timing
@@ -142,6 +143,7 @@ type Gateway struct {
 	node        broker.Node
 	key         ticket.Key // known to the fleet by what the node says
 	link        Link
+	ingress     Ingress
 	peers       *peers
 	load        *load
 	limits      Limits
@@ -152,6 +154,9 @@ type Gateway struct {
 	certificate tls.Certificate // for other gateways
 	again       chan struct{}   // holds one when the gateway is to be announced now
 	drained     chan struct{}   // closed when draining begins
+
+	watchers sync.WaitGroup // grows in announce only
+	watching watching
 
 	doubting  sync.Mutex
 	doubtedAt time.Time // guarded by doubting; when neighbours were last asked
@@ -195,7 +200,7 @@ func New(options Options) (*Gateway, error) {
 	g := &Gateway{
 		id: id, broker: options.Broker, verifier: options.Verifier, log: log, metrics: counters,
 		origins: origins, proxies: options.TrustedProxies,
-		key: ticket.NewKey(), link: options.Link,
+		key: ticket.NewKey(), link: options.Link, ingress: options.Ingress,
 		node:   broker.Node{Gateway: id, URL: options.URL, Region: options.Region},
 		limits: options.Limits.withDefaults(), timing: options.Timing.withDefaults(),
 		tuner: newSocketTuner(options.Sockets, log), buffers: relay.NewBuffers(), drained: make(chan struct{}), again: make(chan struct{}, 1),
@@ -206,6 +211,7 @@ func New(options Options) (*Gateway, error) {
 	g.upgrader = newUpgrader()
 	g.load = &counters.load
 	g.peers = &peers{nodes: options.Broker.Nodes, region: options.Region, known: make(map[streamspace.GatewayID]peer)}
+	g.node.Streams = options.Ingress.Address
 	g.node.Key = g.key.Public().Text()
 	if options.Link.Listener != nil {
 		g.node.Link = cmp.Or(options.Link.Address, options.Link.Listener.Addr().String())
@@ -262,6 +268,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	if g.link.Listener != nil {
 		own.Go(func() { g.serveLinks(linking) })
 	}
+	if g.ingress.Listener != nil {
+		own.Go(func() { g.serveIngress(linking) })
+	}
 	over := make(chan struct{})
 	own.Go(func() { g.keepDesktops(over) })
 	<-ctx.Done()
@@ -273,6 +282,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.retire()
 	unlink() // who asks from now on finds nobody, and that nobody owns what was held here
 	own.Wait()
+	g.watchers.Wait()
 	return nil
 }
 
@@ -314,6 +324,7 @@ func (g *Gateway) announce(ctx context.Context) {
 			g.log.Warn("announcing the gateway", "error", err)
 		}
 		g.keepPeers(ctx)
+		g.keepWatch(ctx)
 		select {
 		case <-ctx.Done():
 			return

@@ -30,7 +30,11 @@ import (
 	"github.com/streamspace/streamspace/rfb"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// fasthttp's janitors end some seconds after their server, and its clock never.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"))
+}
 
 // patience is how long a test waits for what must happen.
 const patience = time.Minute

@@ -57,11 +57,13 @@ func (d *desktop) lost(through *owner, cause error) {
 	}
 	if errors.Is(cause, tree.ErrDead) {
 		d.dead = through.claim
-		d.gateway.peers.bury(through.Gateway)
 	} else {
 		d.retry = time.Now().Add(askAgain)
 	}
 	d.mu.Unlock()
+	if errors.Is(cause, tree.ErrDead) {
+		d.gateway.bury(through.Gateway)
+	}
 	d.nudge()
 }
 

@@ -3,11 +3,14 @@ package gateway
 import (
 	"context"
 	"crypto"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/streamspace/streamspace"
 	"github.com/streamspace/streamspace/broker"
+	"github.com/streamspace/streamspace/gateway/ingress"
 	"github.com/streamspace/streamspace/gateway/ticket"
 	"github.com/streamspace/streamspace/gateway/tree"
 )
@@ -32,6 +35,8 @@ type peers struct {
 	mu    sync.Mutex
 	at    time.Time                      // guarded by mu; of the latest look
 	known map[streamspace.GatewayID]peer // guarded by mu
+
+	fleet atomic.Pointer[[]ingress.Gateway] // those that take viewers, as of the latest look
 }
 
 type peer struct {
@@ -39,6 +44,7 @@ type peer struct {
 	url      string
 	near     bool // of our region
 	draining bool
+	dead     bool // nobody is at its address
 	seen     time.Time
 }
 
@@ -58,14 +64,27 @@ func (p *peers) signer(ctx context.Context, id string) (ticket.PublicKey, bool) 
 	return known.Key, ok
 }
 
-// bury takes a gateway off that was found dead; what it signed stays good.
-func (p *peers) bury(id streamspace.GatewayID) {
+// bury takes a gateway off that was found dead; what it signed stays good. It
+// returns false for one that was taken off before.
+func (p *peers) bury(id streamspace.GatewayID) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if known, ok := p.known[id]; ok {
-		known.draining = true
-		p.known[id] = known
+	known, ok := p.known[id]
+	if !ok || known.dead {
+		return false
 	}
+	known.dead = true
+	p.known[id] = known
+	fleet := slices.DeleteFunc(slices.Clone(p.serving()), func(g ingress.Gateway) bool { return g.ID == id })
+	p.fleet.Store(&fleet)
+	return true
+}
+
+// lives tells whether the gateway was on the list when it was last looked at.
+func (p *peers) lives(known peer) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return known.seen.Equal(p.at) && !known.dead
 }
 
 func (p *peers) search(ctx context.Context, is func(peer) bool) (peer, bool) {
@@ -83,12 +102,33 @@ func (p *peers) search(ctx context.Context, is func(peer) bool) (peer, bool) {
 	}
 }
 
+// remembered returns the key that has the id, without a look at the list.
+func (p *peers) remembered(id string) (ticket.PublicKey, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, known := range p.known {
+		if known.Key.ID() == id {
+			return known.Key, true
+		}
+	}
+	return ticket.PublicKey{}, false
+}
+
+// serving returns those that take viewers by a load balancer. The list is shared:
+// it is not to be changed.
+func (p *peers) serving() []ingress.Gateway {
+	if fleet := p.fleet.Load(); fleet != nil {
+		return *fleet
+	}
+	return nil
+}
+
 // living returns those that were on the list when it was last looked at.
 func (p *peers) living() (list []peer) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, known := range p.known {
-		if known.seen.Equal(p.at) {
+		if known.seen.Equal(p.at) && !known.dead {
 			list = append(list, known)
 		}
 	}
@@ -111,7 +151,14 @@ func (p *peers) look(ctx context.Context) error {
 		return err
 	}
 	p.at = time.Now()
+	fleet := make([]ingress.Gateway, 0, len(nodes))
 	for _, node := range nodes {
+		if p.known[node.Gateway].dead {
+			continue // the list does not know yet
+		}
+		if !node.Draining && node.Streams != "" {
+			fleet = append(fleet, ingress.Gateway{ID: node.Gateway, Address: node.Streams, Viewers: node.Viewers})
+		}
 		key, err := ticket.ParsePublicKey(node.Key)
 		if err != nil || len(p.known) >= maxPeers {
 			continue // it has none, or is of another version
@@ -121,6 +168,7 @@ func (p *peers) look(ctx context.Context) error {
 			url:  node.URL, near: node.Region == p.region, draining: node.Draining, seen: p.at,
 		}
 	}
+	p.fleet.Store(&fleet)
 	for id, known := range p.known {
 		if p.at.Sub(known.seen) > peersKeep {
 			delete(p.known, id)

@@ -13,7 +13,7 @@ run=(
   libvpx7 libyuv0                                                                 # VP9 and VP8 video; libaom3 adds AV1
   xterm pcmanfm mousepad galculator                                               # the first four applications
 )
-test=(redis-server python3 gcc libc6-dev chromium xdotool xclip x11-utils x11-apps tigervnc-tools procps)
+test=(redis-server nginx-full haproxy python3 gcc libc6-dev chromium xdotool xclip x11-utils x11-apps tigervnc-tools procps)
 bench=(websockify nginx-full libnginx-mod-stream iproute2 chromium x11-apps)
 
 wanted=()
@@ -57,12 +57,21 @@ echo "Installing: ${missing[*]}"
 log=$(mktemp)
 # Debian's postgresql would make and start a cluster of its own, which nobody here uses.
 no_cluster=/etc/postgresql-common/createcluster.d/streamspace-install.conf
+# Nor are any services to be started: the tests start their own servers.
+no_services=/usr/sbin/policy-rc.d
 cleanup() {
   rm -f "$log"
+  [ -z "$quiet" ] || "${as_root[@]}" rm -f "$no_services"
   "${as_root[@]}" rm -f "$no_cluster"
   "${as_root[@]}" rmdir --ignore-fail-on-non-empty /etc/postgresql-common/createcluster.d /etc/postgresql-common 2>/dev/null || true
 }
+quiet=
 trap cleanup EXIT
+if [ ! -e "$no_services" ]; then
+  quiet=yes
+  printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$no_services" >/dev/null
+  "${as_root[@]}" chmod 755 "$no_services"
+fi
 if printf '%s\n' "${missing[@]}" | grep -qx postgresql; then
   "${as_root[@]}" mkdir -p "$(dirname "$no_cluster")"
   echo 'create_main_cluster = false' | "${as_root[@]}" tee "$no_cluster" >/dev/null

@@ -157,6 +157,25 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	return c.socket.SetWriteDeadline(t)
 }
 
+// Watch returns when the gateway does not live any more, or cannot be reached, with
+// ErrDead if nobody is at its address, and with ctx's error.
+func Watch(ctx context.Context, own tls.Certificate, peer Peer) error {
+	client := http.Client{Transport: &http.Transport{
+		DialTLSContext: connector(own, peer), DisableKeepAlives: true, ResponseHeaderTimeout: dialTimeout,
+	}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+peer.Address+WatchPath, nil)
+	if err != nil {
+		return fmt.Errorf("watching gateway %s: %w", peer.Gateway, err)
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return fmt.Errorf("watching gateway %s: %w", peer.Gateway, err)
+	}
+	defer response.Body.Close()
+	_, err = io.Copy(io.Discard, io.LimitReader(response.Body, maxText)) // until its process ends
+	return fmt.Errorf("watching gateway %s: it ended: %w", peer.Gateway, err)
+}
+
 // View is how a gateway sees the fleet.
 type View struct {
 	Gateway streamspace.GatewayID `json:"gateway"`

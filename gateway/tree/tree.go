@@ -29,6 +29,9 @@ const Prefix = "/tree/v1/"
 // AlivePath answers a gateway that asks how another sees the fleet.
 const AlivePath = "/tree/alive"
 
+// WatchPath answers a gateway as long as this one lives.
+const WatchPath = "/tree/watch"
+
 // ErrUnknown says that the other end's key is none of the fleet's.
 var ErrUnknown = errors.New("peer is no gateway of this fleet")
 

@@ -119,7 +119,8 @@ type parts struct {
 	key      ticket.Key
 	api      *api.API
 
-	neighbours gateway.Link // of a fleet's gateway: where the others reach it
+	neighbours gateway.Link    // of a fleet's gateway: where the others reach it
+	balancers  gateway.Ingress // and where load balancers ask
 	gateway    *gateway.Gateway
 }
 
@@ -243,7 +244,7 @@ func (p *parts) startGateway(keys ...ticket.PublicKey) error {
 	p.gateway, err = gateway.New(gateway.Options{
 		Broker: p.broker, Verifier: ticket.NewVerifier(time.Now, keys...), Log: p.log, Registerer: p.registry,
 		Origins: origins, TrustedProxies: p.settings.TrustedProxies, Limits: gateway.Limits{Viewers: p.settings.MaxViewers},
-		URL: own, Region: p.settings.Region, Link: p.neighbours,
+		URL: own, Region: p.settings.Region, Link: p.neighbours, Ingress: p.balancers,
 	})
 	if err != nil {
 		return err

@@ -70,19 +70,30 @@ func (p *parts) listenForOthers(ctx context.Context) error {
 		return fmt.Errorf("listening for other gateways on %s (link-listen): %w", p.settings.LinkListen, err)
 	}
 	p.stack.Defer("link listener", func() { listener.Close() })
-	p.neighbours = gateway.Link{Listener: listener, Address: p.settings.LinkAddress}
-	if p.neighbours.Address != "" {
+	p.neighbours = gateway.Link{Listener: listener, Address: p.reached(p.settings.LinkAddress, listener.Addr().String())}
+	if p.settings.IngressListen == "" {
 		return nil
 	}
-	host, port, err := net.SplitHostPort(listener.Addr().String())
+	balancers, err := new(net.ListenConfig).Listen(ctx, "tcp", p.settings.IngressListen)
 	if err != nil {
-		return fmt.Errorf("the address of link-listen: %w", err)
+		return fmt.Errorf("listening for load balancers on %s (ingress-listen): %w", p.settings.IngressListen, err)
 	}
-	if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() {
+	p.stack.Defer("ingress listener", func() { balancers.Close() })
+	p.balancers = gateway.Ingress{Listener: balancers, Address: p.reached(p.settings.StreamAddress, p.settings.Listen)}
+	return nil
+}
+
+// reached is by which address others reach a listener: the one that was said, else
+// its own, with an address of this machine if it listens on all.
+func (p *parts) reached(said, listens string) string {
+	host, port, err := net.SplitHostPort(listens)
+	if said != "" || err != nil {
+		return said
+	}
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
 		host = p.seen.String()
 	}
-	p.neighbours.Address = net.JoinHostPort(host, port)
-	return nil
+	return net.JoinHostPort(host, port)
 }
 
 // outward is this machine's address on the way to a host:port. Nothing is sent.

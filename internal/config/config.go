@@ -49,6 +49,8 @@ type Config struct {
 	TicketPublicKeys string   // the gateways' public keys
 	GatewayURL       *url.URL // where browsers reach this gateway by itself; nil: where they reach the control plane
 	LinkListen       string   // host:port where other gateways reach this one
+	IngressListen    string   // host:port where load balancers ask; empty: none do
+	StreamAddress    string   // host:port where load balancers reach the streams here; empty: Listen, with an address of this machine
 	LinkAddress      string   // host:port by which they know it; empty: LinkListen, with an address of this machine
 	Region           string
 	Desktops         string // DesktopsLocal or DesktopsNone

@@ -79,7 +79,11 @@ var settings = []setting{
 	{key: "link-listen", roles: RoleGateway, usage: "`host:port` where other gateways reach this one, over mutual TLS; port 0 is any that is free",
 		set: func(c *Config, v string) error { c.LinkListen = v; return checkAddress(v) }},
 	{key: "link-address", roles: RoleGateway, usage: "`host:port` by which other gateways know this one; without it, that of link-listen, or of this machine as Redis sees it",
-		set: setLinkAddress},
+		set: func(c *Config, v string) error { return optionalAddress(&c.LinkAddress, v) }},
+	{key: "ingress-listen", roles: RoleGateway, usage: "`host:port` where load balancers ask whether a request may enter, and at which gateway; without it none can",
+		set: func(c *Config, v string) error { return optionalAddress(&c.IngressListen, v) }},
+	{key: "stream-address", roles: RoleGateway, usage: "`host:port` where load balancers reach this gateway's streams; without it that of listen, or of this machine as Redis sees it",
+		set: func(c *Config, v string) error { return optionalAddress(&c.StreamAddress, v) }},
 	{key: "region", roles: ofFleet, usage: "`name` of where this process is: viewers are sent to gateways of the control plane's region first",
 		set: func(c *Config, v string) error { c.Region = v; return nil }},
 	{key: "desktops", roles: RoleControlPlane, usage: "`where` desktops run: local, on this machine, or none, when another control plane runs them",
@@ -87,7 +91,7 @@ var settings = []setting{
 	{key: "keep-desktops", roles: ofDesktops, usage: "leave desktops running when the server stops; the next start finds them again", flag: true,
 		set: func(c *Config, v string) error { return boolean(&c.KeepDesktops, v) }},
 	{key: "metrics-listen", roles: anyRole, usage: "`host:port` for /metrics; without it, loopback clients get it on the main listener",
-		set: setMetricsListen},
+		set: func(c *Config, v string) error { return optionalAddress(&c.MetricsListen, v) }},
 	{key: "shutdown-timeout", roles: anyRole, usage: "`duration` that a clean end may take",
 		set: setShutdownTimeout},
 	{key: "log-level", roles: anyRole, usage: "`level`: debug, info, warn or error",
@@ -129,8 +133,8 @@ func setRedisURL(c *Config, v string) error {
 func setExternalURL(c *Config, v string) error { return setOrigin(&c.ExternalURL, v) }
 func setGatewayURL(c *Config, v string) error  { return setOrigin(&c.GatewayURL, v) }
 
-func setLinkAddress(c *Config, v string) error {
-	c.LinkAddress = v
+func optionalAddress(field *string, v string) error {
+	*field = v
 	if v == "" {
 		return nil
 	}
@@ -173,14 +177,6 @@ func setTrustedProxies(c *Config, v string) error {
 		c.TrustedProxies = append(c.TrustedProxies, prefix.Masked())
 	}
 	return nil
-}
-
-func setMetricsListen(c *Config, v string) error {
-	c.MetricsListen = v
-	if v == "" {
-		return nil
-	}
-	return checkAddress(v)
 }
 
 func setShutdownTimeout(c *Config, v string) error {
