@@ -23,6 +23,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -154,6 +155,7 @@ type Gateway struct {
 	certificate tls.Certificate // for other gateways
 	again       chan struct{}   // holds one when the gateway is to be announced now
 	drained     chan struct{}   // closed when draining begins
+	webrtc      atomic.Bool     // viewers are told that there is WebRTC
 
 	watchers sync.WaitGroup // grows in announce only
 	watching watching

@@ -58,8 +58,13 @@ func NewWebRTC(g *Gateway, server *rtc.Server, registerer prometheus.Registerer)
 			return nil, fmt.Errorf("registering WebRTC's metrics: %w", err)
 		}
 	}
+	g.webrtc.Store(true)
 	return &WebRTC{gateway: g, server: server, metrics: m}, nil
 }
+
+// webrtcThere tells the viewer of a WebSocket that it can go on by WebRTC, at
+// PrefixWebRTC where the stream's path is.
+var webrtcThere = []byte(`{"type":"webrtc"}`)
 
 // ServeHTTP answers all methods.
 func (web *WebRTC) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -251,6 +251,9 @@ func (s *seat) texts(n news, refusals [][]byte, cursors map[streamspace.ViewerID
 	}
 	if n&newsWelcome != 0 {
 		texts = append(texts, room.Welcome(s.member))
+		if s.stream.gateway.webrtc.Load() && s.stream.screen == nil {
+			texts = append(texts, webrtcThere)
+		}
 	}
 	if now := time.Now(); n&(newsWelcome|newsControl|newsResume) != 0 && s.renews(n, now) {
 		if text, err := s.resumption(now); err == nil { // without it the page asks for another ticket

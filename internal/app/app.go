@@ -122,6 +122,7 @@ type parts struct {
 	neighbours gateway.Link    // of a fleet's gateway: where the others reach it
 	balancers  gateway.Ingress // and where load balancers ask
 	gateway    *gateway.Gateway
+	webrtc     *gateway.WebRTC // nil where there is none
 }
 
 // startControlPlane starts everything but the gateway. The broker is there.
@@ -249,6 +250,9 @@ func (p *parts) startGateway(keys ...ticket.PublicKey) error {
 	if err != nil {
 		return err
 	}
+	if err := p.startWebRTC(); err != nil {
+		return err
+	}
 	p.ready.Add("gateway", p.gateway.Ready)
 	p.stack.Start("gateway", p.runGateway)
 	return nil
@@ -288,6 +292,9 @@ func (p *parts) handler() (http.Handler, error) {
 	}
 	if p.gateway != nil {
 		mux.Handle("/stream/", p.gateway)
+	}
+	if p.webrtc != nil {
+		mux.Handle(gateway.PrefixWebRTC, p.webrtc)
 	}
 	mux.HandleFunc("GET /healthz", observe.Alive)
 	mux.Handle("GET /readyz", &p.ready)

@@ -38,6 +38,11 @@ type Config struct {
 	AllowedOrigins []string // further origins whose pages may open streams
 	TrustedProxies []netip.Prefix
 
+	WebRTCListen    string // host:port of WebRTC's packets (UDP); empty: as Listen, unless that is for this machine alone; WebRTCOff: none
+	WebRTCTCPListen string // host:port of the same over TCP; empty: none
+	WebRTCPublic    []netip.Addr
+	WebRTCLite      bool
+
 	TemplateDir     string // further templates, as *.yaml
 	SessionsPerUser int
 	MaxViewers      int // on this gateway
@@ -60,6 +65,9 @@ type Config struct {
 	LogLevel        string
 	LogFormat       string
 }
+
+// WebRTCOff as WebRTCListen says that there is no WebRTC.
+const WebRTCOff = "off"
 
 // Where a control plane's desktops run.
 const (
@@ -136,6 +144,24 @@ func (c *Config) check(role Role) error {
 		mistake("metrics-listen: %s is the public listener: leave it empty or choose another port", c.MetricsListen)
 	}
 	return errors.Join(mistakes...)
+}
+
+// WebRTC is where WebRTC's packets come in; empty for nowhere. A listener for this
+// machine alone gets none: browsers do not search there for a way.
+func (c *Config) WebRTC() string {
+	switch host, _, _ := net.SplitHostPort(c.Listen); {
+	case c.WebRTCListen == WebRTCOff:
+		return ""
+	case c.WebRTCListen != "":
+		return c.WebRTCListen
+	case host == "localhost":
+		return ""
+	default:
+		if ip, err := netip.ParseAddr(host); err == nil && ip.IsLoopback() {
+			return ""
+		}
+		return c.Listen
+	}
 }
 
 func checkAddress(value string) error {

@@ -62,6 +62,14 @@ var settings = []setting{
 		set: setAllowedOrigins},
 	{key: "trusted-proxies", roles: anyRole, usage: "comma-separated `networks` (CIDR) whose X-Forwarded-… headers are believed",
 		set: setTrustedProxies},
+	{key: "webrtc-listen", roles: ofStreams, usage: "`host:port` (UDP) for the packets of viewers by WebRTC; without it that of listen, if other machines are let in; off for no WebRTC",
+		set: func(c *Config, v string) error { return addressOrOff(&c.WebRTCListen, v) }},
+	{key: "webrtc-tcp-listen", roles: ofStreams, usage: "`host:port` (TCP) for the packets of viewers whose network lets no UDP through",
+		set: func(c *Config, v string) error { return optionalAddress(&c.WebRTCTCPListen, v) }},
+	{key: "webrtc-public-addresses", roles: ofStreams, usage: "comma-separated `addresses` (IP) under which browsers reach webrtc-listen, when a NAT is in front",
+		set: setWebRTCPublic},
+	{key: "webrtc-lite", roles: ofStreams, usage: "every browser reaches webrtc-listen directly: leave the search for a way to them (ICE-lite)", flag: true,
+		set: func(c *Config, v string) error { return boolean(&c.WebRTCLite, v) }},
 	{key: "template-dir", roles: ofDesktops, usage: "`folder` with further templates (*.yaml)",
 		set: func(c *Config, v string) error { return absolute(&c.TemplateDir, v) }},
 	{key: "sessions-per-user", roles: ofDesktops, usage: "`number` of live sessions one user may have",
@@ -132,6 +140,27 @@ func setRedisURL(c *Config, v string) error {
 
 func setExternalURL(c *Config, v string) error { return setOrigin(&c.ExternalURL, v) }
 func setGatewayURL(c *Config, v string) error  { return setOrigin(&c.GatewayURL, v) }
+
+// addressOrOff takes WebRTCOff, too.
+func addressOrOff(field *string, v string) error {
+	if v == WebRTCOff {
+		*field = v
+		return nil
+	}
+	return optionalAddress(field, v)
+}
+
+func setWebRTCPublic(c *Config, v string) error {
+	c.WebRTCPublic = nil
+	for _, text := range list(v) {
+		address, err := netip.ParseAddr(text)
+		if err != nil || address.IsUnspecified() {
+			return fmt.Errorf("%q is not the address of a machine", text)
+		}
+		c.WebRTCPublic = append(c.WebRTCPublic, address)
+	}
+	return nil
+}
 
 func optionalAddress(field *string, v string) error {
 	*field = v
