@@ -61,6 +61,7 @@ test: deps-test build test-go test-web test-e2e ## Run every test: Go with the r
 .PHONY: deps-test
 deps-test: ## Install what the tests need
 	@deploy/debian/install.sh run test
+	@internal/tools/kubernetes/build.sh >/dev/null
 
 .PHONY: test-go
 test-go: ## Run the Go tests (PKG=./rfb/... GOTEST='-run X')

@@ -128,12 +128,12 @@ type TemplateSpec struct {
 	//
 	// +optional
 	// +kubebuilder:default="256Mi"
-	SharedMemory resource.Quantity `json:"sharedMemory,omitempty"`
+	SharedMemory *resource.Quantity `json:"sharedMemory,omitempty"`
 	// Scratch bounds /tmp, which ends with the desktop.
 	//
 	// +optional
 	// +kubebuilder:default="2Gi"
-	Scratch resource.Quantity `json:"scratch,omitempty"`
+	Scratch *resource.Quantity `json:"scratch,omitempty"`
 	// WritablePaths are further folders of the image that may be written to, up
 	// to Scratch each; what is in them ends with the desktop.
 	//
@@ -191,7 +191,7 @@ const (
 // Home is a volume for the user's files, made on first need and kept.
 type Home struct {
 	// +kubebuilder:default="5Gi"
-	Size resource.Quantity `json:"size,omitempty"`
+	Size *resource.Quantity `json:"size,omitempty"`
 	// StorageClassName is the cluster's default when it is not given.
 	//
 	// +optional
