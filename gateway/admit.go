@@ -187,6 +187,7 @@ func (g *Gateway) reserve(s *stream) error {
 	switch {
 	case g.phase == phaseNew:
 		return &refusal{status: http.StatusServiceUnavailable, code: streamspace.CodeUnavailable, detail: "the gateway is starting", retry: time.Second}
+	case s.branch && g.phase == phaseDraining: // for those of the desktop's viewers who have gone elsewhere already
 	case g.phase != phaseOpen:
 		return &refusal{status: http.StatusServiceUnavailable, code: streamspace.CodeGatewayDraining, detail: "the gateway is going away", retry: retryAfter}
 	case over(len(g.streams), g.limits.Viewers):

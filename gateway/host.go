@@ -86,7 +86,7 @@ func (h *host) run() {
 	h.part(h.err)
 	close(h.over)
 	h.share.ended(h)
-	if !errors.Is(h.err, hub.ErrStopped) {
+	if h.owner == nil && !errors.Is(h.err, hub.ErrStopped) { // of another gateway's end it is told elsewhere
 		h.share.desktop.warn("sharing the desktop ended", "error", h.err)
 	}
 }

@@ -29,7 +29,7 @@ const (
 	maxAnswer = 1 << 20
 )
 
-// Client is one signed-in account. It is for one goroutine.
+// Client is one signed-in account. Once it is, several goroutines may use it.
 type Client struct {
 	base string // immutable: URL without a slash at its end
 	http *http.Client
@@ -104,6 +104,29 @@ func (c *Client) Start(ctx context.Context, template string) (Session, error) {
 		return Session{}, fmt.Errorf("starting a session of %s: %w", template, err)
 	}
 	return session, nil
+}
+
+// Running waits until the session's desktop is up.
+func (c *Client) Running(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+	defer cancel()
+	for {
+		var session Session
+		if err := c.call(ctx, http.MethodGet, "/sessions/"+id, nil, &session); err != nil {
+			return fmt.Errorf("waiting for %s: %w", id, err)
+		}
+		switch session.State {
+		case "running":
+			return nil
+		case "failed", "stopped":
+			return fmt.Errorf("waiting for %s: it is %s: %s", id, session.State, session.Reason)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for %s, which is %s: %w", id, session.State, ctx.Err())
+		case <-time.After(pollInterval):
+		}
+	}
 }
 
 // Connect returns a URL for one viewer, to be used within a minute.
