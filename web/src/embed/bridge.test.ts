@@ -13,7 +13,7 @@ let page: Window;
 const configure = vi.fn();
 
 beforeEach(() => {
-  stream = new StreamSession({ scale: 'remote', quality: 6, compression: 2 }, null, {
+  stream = new StreamSession({ scale: 'remote', transport: 'auto', quality: 6, compression: 2 }, null, {
     openTicket: () => new Promise(() => undefined),
     openSocket: () => new EventTarget() as WebSocket,
     openDisplay: () => {

@@ -1,3 +1,5 @@
+import type { StreamSocket } from './socket';
+
 /** What our page offers: RFB in binary frames with the room's messages in text frames; or RFB alone, as noVNC's own. */
 export const ROOM_PROTOCOL = 'streamspace.v1';
 export const PROTOCOLS: readonly string[] = [ROOM_PROTOCOL, 'binary'];
@@ -16,22 +18,22 @@ export class Channel {
   onerror: ((event: Event) => void) | null = null;
 
   readonly #text: (message: string) => void;
-  #socket: WebSocket;
+  #socket: StreamSocket;
 
-  constructor(socket: WebSocket, text: (message: string) => void) {
+  constructor(socket: StreamSocket, text: (message: string) => void) {
     this.#text = text;
     this.#socket = socket;
     this.#listen(socket);
   }
 
   /** Goes on with another socket that is open; what the one before still says is not heard. */
-  replace(socket: WebSocket): void {
+  replace(socket: StreamSocket): void {
     this.#socket = socket;
     this.#listen(socket);
     this.onopen?.(new Event('open'));
   }
 
-  #listen(socket: WebSocket): void {
+  #listen(socket: StreamSocket): void {
     const present = () => this.#socket === socket;
     socket.binaryType = 'arraybuffer';
     socket.addEventListener('open', (event) => present() && this.onopen?.(event));

@@ -2,7 +2,9 @@ import RFB from '@novnc/novnc';
 import type { Channel } from './channel';
 import { PointerPace } from './pointer';
 import type { InputMode } from './room';
+import { VideoLayer } from './video';
 import type { Display, DisplayEvents, Scale } from './session';
+import type { VideoSource } from './webrtc';
 
 /** Keys that are kept while a stream begins again: more than anybody types in a few seconds. */
 const MOST_KEPT = 200;
@@ -25,10 +27,22 @@ class MeasuredRFB extends RFB {
   /** Keys that wait for the stream to begin again; null while it runs. */
   #kept: [number, string, boolean | undefined][] | null = null;
 
+  /** Pointer messages since the stream began, and the buttons of the latest one. */
+  #turn = 0;
+  #buttons = 0;
+  #video: { source: VideoSource; layer: VideoLayer } | null = null;
+
   readonly #pace = new PointerPace((x, y) => {
     if (!this.pointing || this._rfbConnectionState !== 'connected') return;
+    this.#turn++;
     RFB.messages.pointerEvent(this._sock, this._display.absX(x), this._display.absY(y), 0);
   });
+
+  /** Shows the pixels of a source instead of the stream's, in the same place. */
+  setVideo(source: VideoSource | null): void {
+    this.#video?.layer.remove();
+    this.#video = source?.media ? { source, layer: new VideoLayer(this._canvas, source.media) } : null;
+  }
 
   sendMark(mark: string): boolean {
     if (!this._supportsFence) return false;
@@ -52,6 +66,7 @@ class MeasuredRFB extends RFB {
     this._enabledContinuousUpdates = false;
     this._supportsSetDesktopSize = false;
     this._qemuExtKeyEventSupported = false;
+    this.#turn = this.#buttons = 0;
     this._rfbInitState = '';
     this._rfbConnectionState = 'connecting';
     this.#kept ??= [];
@@ -77,18 +92,27 @@ class MeasuredRFB extends RFB {
     copy.height = height;
     copy.style.width = this._canvas.style.width;
     copy.style.height = this._canvas.style.height;
-    copy.getContext('2d')?.drawImage(this._canvas, 0, 0);
+    copy.getContext('2d')?.drawImage(this.#video?.layer.picture() ?? this._canvas, 0, 0, width, height);
     return copy;
   }
 
   override disconnect(): void {
     this.#pace.stop();
+    this.setVideo(null);
     super.disconnect();
   }
 
   protected override _sendMouse(x: number, y: number, mask: number): void {
-    if (this.viewOnly) this.#pace.move(x, y);
-    else super._sendMouse(x, y, mask);
+    if (this.viewOnly) {
+      this.#pace.move(x, y);
+      return;
+    }
+    if (this._rfbConnectionState !== 'connected') return;
+    const moves = this.#turn > 0 && mask === this.#buttons;
+    if (moves && this.#video?.source.move(this.#turn, this._display.absX(x), this._display.absY(y))) return;
+    this.#turn++;
+    this.#buttons = mask;
+    super._sendMouse(x, y, mask);
   }
 
   protected override _handleServerFenceMsg(): boolean {
@@ -125,6 +149,7 @@ export function openDisplay(target: HTMLElement, channel: Channel, events: Displ
     restart: () => rfb.restart(),
     goOn: () => rfb.goOn(),
     lastPicture: () => rfb.lastPicture(),
+    setVideo: (source) => rfb.setVideo(source),
     setInput: (mode) => setInput(rfb, mode),
     setScale: (scale, mayResize) => setScale(rfb, scale, mayResize),
     setQuality: (quality, compression) => {

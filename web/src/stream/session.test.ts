@@ -11,7 +11,7 @@ import {
 import type { Display, DisplayEvents, Settings } from './session';
 import type { Permission } from './ticket';
 
-const settings: Settings = { scale: 'remote', quality: 6, compression: 2 };
+const settings: Settings = { scale: 'remote', transport: 'auto', quality: 6, compression: 2 };
 
 function ticketFor(permissions: readonly Permission[]): string {
   return `e30.${btoa(JSON.stringify({ perms: permissions }))}.x`;
@@ -96,6 +96,7 @@ function fakeDisplay(calls: string[]): Display {
     restart: () => calls.push('restart'),
     goOn: () => calls.push('go on'),
     lastPicture: () => document.createElement('canvas'),
+    setVideo: (source) => calls.push(source ? 'video' : 'no video'),
     setInput: (mode) => calls.push(`input ${mode}`),
     setScale: (scale, mayResize) => calls.push(`scale ${scale}${mayResize ? '' : ' without resizing'}`),
     setQuality: (quality, compression) => calls.push(`quality ${quality} ${compression}`),
@@ -411,7 +412,7 @@ describe('measuring', () => {
 
 it('hands settings on at once and to later connections', async () => {
   await world.connect();
-  world.stream.configure({ scale: 'native', quality: 9, compression: 0 });
+  world.stream.configure({ scale: 'native', transport: 'auto', quality: 9, compression: 0 });
   expect(world.display().calls.slice(-3)).toEqual(['input full', 'scale native', 'quality 9 0']);
   world.socket().drop(4000);
   await vi.advanceTimersByTimeAsync(500);

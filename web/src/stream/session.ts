@@ -6,9 +6,13 @@ import { LatencyMeter } from './latency';
 import { RoomClient } from './room';
 import { mayGoOn, RESUME_ROUNDS, RESUME_TIMEOUT, Resumption } from './resume';
 import type { InputMode } from './room';
+import { opened, pause } from './socket';
+import type { StreamSocket } from './socket';
 import { Store } from './store';
 import { permissionsOf } from './ticket';
 import type { Permission, Ticket } from './ticket';
+import { WEBRTC_STABLE, WEBRTC_THERE, WEBRTC_TIMEOUT } from './webrtc';
+import type { VideoSource } from './webrtc';
 
 /** The most automatic attempts in a row, about two minutes of them; then a person decides. */
 export const ATTEMPTS = 12;
@@ -27,8 +31,12 @@ export const MEASURE_EVERY = 2_000;
 
 export type Scale = 'remote' | 'fit' | 'native';
 
+/** By which way the pixels come: `auto` and `webrtc` try WebRTC, the one once, the other after each failure. */
+export type Transport = 'auto' | 'webrtc' | 'websocket';
+
 export interface Settings {
   readonly scale: Scale;
+  readonly transport: Transport;
   /** JPEG quality of pictures, 0 to 9. */
   readonly quality: number;
   /** Effort put into compression, 0 to 9. */
@@ -48,6 +56,8 @@ export interface Display {
   restart(): void;
   goOn(): void;
   lastPicture(): HTMLCanvasElement | null;
+  /** The pixels come as video from now on; null: on the stream. */
+  setVideo(source: VideoSource | null): void;
   setInput(mode: InputMode): void;
   /** `mayResize` says whether the desktop may take the size of this window. */
   setScale(scale: Scale, mayResize: boolean): void;
@@ -67,8 +77,16 @@ export interface Surroundings {
   /** Asks the API for a ticket with these permissions, or with what is usual. Throws a Refusal. */
   openTicket(permissions: readonly Permission[] | null, signal: AbortSignal): Promise<Ticket>;
   openSocket(url: string): WebSocket;
+  /** The same by WebRTC; `url` is that of the WebSocket. */
+  openPeer?(url: string): Peer;
   openDisplay(target: HTMLElement, channel: Channel, events: DisplayEvents): Display;
   random(): number;
+}
+
+/** A connection by WebRTC. */
+export interface Peer extends StreamSocket, VideoSource {
+  readonly failure: string;
+  readonly videoBytes: number;
 }
 
 export type Phase =
@@ -92,6 +110,9 @@ export interface StreamState {
   readonly name: string;
   /** Connected, but the stream broke and is about to go on. */
   readonly resuming: boolean;
+  readonly transport: 'websocket' | 'webrtc';
+  /** Why it is not WebRTC, for people, when that was tried; empty otherwise. */
+  readonly transportNote: string;
 }
 
 export interface StreamStats {
@@ -106,7 +127,14 @@ interface Attempt {
   readonly abort: AbortController;
   readonly resumption: Resumption;
   url: string;
-  socket: WebSocket | null;
+  socket: StreamSocket | null;
+  /** The gateway said that there is WebRTC. */
+  offered: boolean;
+  /** Moving to WebRTC, or there. */
+  peer: Peer | null;
+  peerSince: number;
+  /** It was tried and is not tried again by itself. */
+  gaveUp: boolean;
   channel: Channel | null;
   display: Display | null;
   opened: boolean;
@@ -129,6 +157,8 @@ export class StreamSession {
     permissions: new Set(),
     name: '',
     resuming: false,
+    transport: 'websocket',
+    transportNote: '',
   });
   readonly stats = new Store<StreamStats>(NO_STATS);
   /** The text that was last copied inside the desktop. */
@@ -183,8 +213,14 @@ export class StreamSession {
   }
 
   configure(settings: Settings): void {
+    const { transport } = this.#settings;
     this.#settings = settings;
     this.#apply();
+    const attempt = this.#current;
+    if (!attempt || transport === settings.transport) return;
+    attempt.gaveUp = false;
+    if (settings.transport === 'websocket') this.#leavePeer(attempt);
+    else void this.#tryPeer(attempt);
   }
 
   allows(permission: Permission): boolean {
@@ -223,6 +259,10 @@ export class StreamSession {
       resumption: new Resumption(),
       url: '',
       socket: null,
+      offered: false,
+      peer: null,
+      peerSince: 0,
+      gaveUp: false,
       channel: null,
       display: null,
       opened: false,
@@ -261,7 +301,11 @@ export class StreamSession {
     this.#follow(attempt, socket, url);
     const channel = new Channel(socket, (text) => {
       if (this.#current !== attempt) return;
-      if (!attempt.resumption.hear(text, Date.now())) this.room.receive(text);
+      if (text === WEBRTC_THERE) {
+        attempt.offered = true;
+        void this.#tryPeer(attempt);
+      } else if (!attempt.resumption.hear(text, Date.now())) this.room.receive(text);
+      else void this.#tryPeer(attempt);
     });
     attempt.channel = channel;
     this.room.enter((text) => channel.sendText(text));
@@ -276,7 +320,7 @@ export class StreamSession {
   }
 
   /** From now on the socket is the attempt's. */
-  #follow(attempt: Attempt, socket: WebSocket, url: string): void {
+  #follow(attempt: Attempt, socket: StreamSocket, url: string): void {
     attempt.socket = socket;
     attempt.url = url;
     socket.addEventListener('message', (event: MessageEvent<unknown>) => {
@@ -284,6 +328,7 @@ export class StreamSession {
     });
     socket.addEventListener('close', (event) => {
       if (this.#current !== attempt || attempt.socket !== socket) return;
+      this.#lostPeer(attempt);
       if (attempt.connectedAt > 0 && mayGoOn(event.code)) void this.#resume(attempt, event);
       else this.#drop(attempt, event);
     });
@@ -321,7 +366,7 @@ export class StreamSession {
 
   /** Whether a socket opened at the address, with which the attempt goes on. */
   async #goOn(attempt: Attempt, url: string): Promise<boolean> {
-    const socket = await opened(() => this.#world.openSocket(url), attempt.abort.signal);
+    const socket = await opened(() => this.#world.openSocket(url), RESUME_TIMEOUT, attempt.abort.signal);
     if (!socket) return false;
     if (this.#current !== attempt) {
       socket.close();
@@ -334,6 +379,65 @@ export class StreamSession {
     return true;
   }
 
+  /** Goes on by WebRTC, if there is that and it is wished for. The stream goes on by WebSocket until then. */
+  async #tryPeer(attempt: Attempt): Promise<void> {
+    const { openPeer } = this.#world;
+    const wished = this.#settings.transport !== 'websocket' && !attempt.gaveUp;
+    if (!openPeer || !wished || attempt.peer || !attempt.offered || attempt.connectedAt === 0) return;
+    const [url] = attempt.resumption.addresses(attempt.url, 1006, Date.now()); // as if the stream broke
+    if (url === undefined) return; // the gateway is about to say how one comes back
+    attempt.resumption.used();
+    const opening = openPeer(url);
+    attempt.peer = opening;
+    const peer = await opened(() => opening, WEBRTC_TIMEOUT, attempt.abort.signal);
+    if (this.#current !== attempt || attempt.peer !== opening) {
+      opening.close();
+      return;
+    }
+    if (!peer) {
+      attempt.peer = null;
+      attempt.gaveUp = true;
+      this.#update({ transportNote: opening.failure });
+      return;
+    }
+    clearTimeout(attempt.timer);
+    attempt.peerSince = Date.now();
+    attempt.meter = new LatencyMeter();
+    attempt.display?.restart();
+    attempt.timer = setTimeout(() => peer.close(), DESKTOP_TIMEOUT);
+    this.#follow(attempt, peer, attempt.url); // the gateway ends the WebSocket when it serves this
+    attempt.channel?.replace(peer);
+    attempt.display?.setVideo(peer);
+    this.#update({ transport: 'webrtc', transportNote: '' });
+  }
+
+  /** WebRTC ended: the stream goes on by WebSocket. */
+  #lostPeer(attempt: Attempt): void {
+    const { peer } = attempt;
+    if (!peer || attempt.socket !== peer) return;
+    attempt.peer = null;
+    attempt.offered = false; // until it is said again
+    attempt.gaveUp = this.#settings.transport === 'auto' && Date.now() - attempt.peerSince < WEBRTC_STABLE;
+    attempt.display?.setVideo(null);
+    this.#update({ transport: 'websocket', transportNote: peer.failure });
+  }
+
+  /** Goes back to WebSocket, since somebody wants that. */
+  #leavePeer(attempt: Attempt): void {
+    const { peer } = attempt;
+    if (!peer) return;
+    if (attempt.socket !== peer) {
+      attempt.peer = null; // on its way
+      peer.close();
+      return;
+    }
+    this.#lostPeer(attempt);
+    this.#update({ transportNote: '' });
+    attempt.socket = null;
+    peer.close();
+    void this.#resume(attempt, new CloseEvent('close', { code: 1006 }));
+  }
+
   #connected(attempt: Attempt): void {
     if (this.#current !== attempt) return;
     clearTimeout(attempt.timer);
@@ -343,11 +447,12 @@ export class StreamSession {
     this.#apply();
     attempt.display?.goOn();
     this.#measure(attempt, 0);
+    void this.#tryPeer(attempt);
   }
 
   #measure(attempt: Attempt, bytesBefore: number): void {
     const now = performance.now();
-    const bytes = attempt.bytes;
+    const bytes = attempt.bytes + (attempt.peer?.videoBytes ?? 0);
     this.stats.set({
       latency: attempt.meter.value(now),
       bytesPerSecond: Math.round(((bytes - bytesBefore) * 1000) / MEASURE_EVERY),
@@ -386,7 +491,7 @@ export class StreamSession {
     this.#current = null;
     this.room.leave();
     this.stats.set(NO_STATS);
-    if (this.state.get().resuming) this.#update({ resuming: false });
+    this.#update({ resuming: false, transport: 'websocket', transportNote: '' });
     if (!attempt) return;
     clearTimeout(attempt.timer);
     attempt.abort.abort();
@@ -428,47 +533,6 @@ export class StreamSession {
   #update(change: Partial<StreamState>): void {
     this.state.set({ ...this.state.get(), ...change });
   }
-}
-
-/** Waits; the promise is kept early when the signal comes. */
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  if (milliseconds === 0) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, milliseconds);
-    signal.addEventListener('abort', done);
-  });
-}
-
-/** The socket once it is open; null when it does not open in time. */
-function opened(open: () => WebSocket, signal: AbortSignal): Promise<WebSocket | null> {
-  return new Promise((resolve) => {
-    let socket: WebSocket;
-    try {
-      socket = open();
-    } catch {
-      resolve(null); // the browser refuses the address
-      return;
-    }
-    let settled = false;
-    const settle = (result: WebSocket | null) => {
-      if (settled) return;
-      settled = true;
-      clearTimeout(timer);
-      signal.removeEventListener('abort', fail);
-      if (!result) socket.close();
-      resolve(result);
-    };
-    const fail = () => settle(null);
-    const timer = setTimeout(fail, RESUME_TIMEOUT);
-    signal.addEventListener('abort', fail);
-    socket.addEventListener('open', () => settle(socket), { once: true });
-    socket.addEventListener('close', () => settle(null), { once: true });
-  });
 }
 
 function isRefusal(error: unknown): error is Refusal {

@@ -9,12 +9,19 @@ import {
   Stack,
   Typography,
 } from '@mui/material';
-import type { Scale, Settings } from '../../stream/session';
+import { useId } from 'react';
+import type { Scale, Settings, Transport } from '../../stream/session';
 
 const SCALES: readonly { value: Scale; label: string; hint: string }[] = [
   { value: 'remote', label: 'Resize the desktop', hint: 'The desktop takes the size of this window' },
   { value: 'fit', label: 'Fit', hint: 'Scale the picture to this window' },
   { value: 'native', label: 'Actual size', hint: 'One to one, scroll to see the rest' },
+];
+
+const TRANSPORTS: readonly { value: Transport; label: string; hint: string }[] = [
+  { value: 'auto', label: 'Automatic', hint: 'WebRTC where it works, otherwise WebSocket' },
+  { value: 'webrtc', label: 'WebRTC', hint: 'Video with the least delay; tried again when it breaks' },
+  { value: 'websocket', label: 'WebSocket', hint: 'Exact pixels over the usual port' },
 ];
 
 /** How the picture is shown. */
@@ -27,32 +34,18 @@ export function DisplayPanel({
 }) {
   return (
     <Stack spacing={2.5} sx={{ p: 2, width: 320, maxWidth: '100%' }}>
-      <FormControl>
-        <FormLabel id="scale-label" sx={{ typography: 'subtitle2', color: 'text.primary', mb: 0.5 }}>
-          Size
-        </FormLabel>
-        <RadioGroup
-          aria-labelledby="scale-label"
-          value={settings.scale}
-          onChange={(_, value) => configure({ scale: value as Scale })}
-        >
-          {SCALES.map((scale) => (
-            <FormControlLabel
-              key={scale.value}
-              value={scale.value}
-              control={<Radio size="small" />}
-              label={
-                <Box sx={{ py: 0.5 }}>
-                  <Typography variant="body2">{scale.label}</Typography>
-                  <Typography variant="caption" color="textSecondary">
-                    {scale.hint}
-                  </Typography>
-                </Box>
-              }
-            />
-          ))}
-        </RadioGroup>
-      </FormControl>
+      <Choice
+        name="Size"
+        options={SCALES}
+        value={settings.scale}
+        onChange={(scale) => configure({ scale })}
+      />
+      <Choice
+        name="Transport"
+        options={TRANSPORTS}
+        value={settings.transport}
+        onChange={(transport) => configure({ transport })}
+      />
       <Level
         name="Picture quality"
         low="Less data"
@@ -68,6 +61,41 @@ export function DisplayPanel({
         onChange={(compression) => configure({ compression })}
       />
     </Stack>
+  );
+}
+
+interface ChoiceProps<T extends string> {
+  name: string;
+  options: readonly { value: T; label: string; hint: string }[];
+  value: T;
+  onChange: (value: T) => void;
+}
+
+function Choice<T extends string>({ name, options, value, onChange }: ChoiceProps<T>) {
+  const id = useId();
+  return (
+    <FormControl>
+      <FormLabel id={id} sx={{ typography: 'subtitle2', color: 'text.primary', mb: 0.5 }}>
+        {name}
+      </FormLabel>
+      <RadioGroup aria-labelledby={id} value={value} onChange={(_, next) => onChange(next as T)}>
+        {options.map((option) => (
+          <FormControlLabel
+            key={option.value}
+            value={option.value}
+            control={<Radio size="small" />}
+            label={
+              <Box sx={{ py: 0.5 }}>
+                <Typography variant="body2">{option.label}</Typography>
+                <Typography variant="caption" color="textSecondary">
+                  {option.hint}
+                </Typography>
+              </Box>
+            }
+          />
+        ))}
+      </RadioGroup>
+    </FormControl>
   );
 }
 

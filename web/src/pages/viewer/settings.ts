@@ -3,7 +3,7 @@ import type { Settings } from '../../stream/session';
 const STORAGE = 'streamspace.viewer';
 
 /** A sharp picture over a usual line; noVNC's own defaults. */
-export const DEFAULTS: Settings = { scale: 'remote', quality: 6, compression: 2 };
+export const DEFAULTS: Settings = { scale: 'remote', transport: 'auto', quality: 6, compression: 2 };
 
 /** The choices made in this browser earlier. */
 export function loadSettings(): Settings {
@@ -11,6 +11,10 @@ export function loadSettings(): Settings {
     const stored = JSON.parse(localStorage.getItem(STORAGE) ?? '{}') as Partial<Settings>;
     return {
       scale: stored.scale === 'fit' || stored.scale === 'native' ? stored.scale : DEFAULTS.scale,
+      transport:
+        stored.transport === 'webrtc' || stored.transport === 'websocket'
+          ? stored.transport
+          : DEFAULTS.transport,
       quality: level(stored.quality, DEFAULTS.quality),
       compression: level(stored.compression, DEFAULTS.compression),
     };

@@ -85,6 +85,12 @@ export function StatusChip({ stream }: { stream: StreamSession }) {
           <Figure name="Round trip" value={round ?? 'not measured'} />
           <Figure name="Receiving" value={`${bytes(stats.bytesPerSecond)}/s`} />
           {served && <Served status={served} />}
+          <Figure name="Transport" value={state.transport === 'webrtc' ? 'WebRTC' : 'WebSocket'} />
+          {state.transportNote !== '' && (
+            <Typography variant="body2" role="note">
+              Not by WebRTC: {state.transportNote} The stream goes on by WebSocket.
+            </Typography>
+          )}
           <Typography variant="body2" color="textSecondary">
             Every two seconds a mark travels through the stream to the desktop and back, behind all picture
             data. The figure is the median of the last five and includes decoding and painting here: it is

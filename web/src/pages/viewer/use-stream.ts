@@ -4,6 +4,7 @@ import { PROTOCOLS } from '../../stream/channel';
 import { ClipboardSync } from '../../stream/clipboard';
 import { openDisplay } from '../../stream/display';
 import type { RoomState } from '../../stream/room';
+import { PeerSocket } from '../../stream/webrtc';
 import { StreamSession } from '../../stream/session';
 import type { Settings, Surroundings } from '../../stream/session';
 import type { Store } from '../../stream/store';
@@ -32,6 +33,7 @@ export function useStream(wanted: readonly Permission[] | null, openTicket: Surr
       new StreamSession(settings, wanted, {
         openTicket,
         openSocket: (url) => new WebSocket(url, [...PROTOCOLS]),
+        openPeer: (url) => new PeerSocket(url),
         openDisplay,
         random: Math.random,
       }),

@@ -1,0 +1,59 @@
+/**
+ * The desktop as video, exactly over the canvas that takes the input: that keeps its cursor, its size and its place,
+ * and shows through until the first frame is there.
+ */
+export class VideoLayer {
+  readonly #canvas: HTMLCanvasElement;
+  readonly #video = document.createElement('video');
+  readonly #sizes = new ResizeObserver(() => this.#fit());
+  #shown = false;
+
+  constructor(canvas: HTMLCanvasElement, media: MediaStream) {
+    this.#canvas = canvas;
+    const frame = canvas.parentElement;
+    const video = this.#video;
+    video.muted = video.autoplay = video.playsInline = true;
+    video.disablePictureInPicture = true;
+    video.setAttribute('aria-hidden', 'true');
+    Object.assign(video.style, {
+      position: 'absolute',
+      objectFit: 'fill',
+      pointerEvents: 'none',
+      visibility: 'hidden',
+    });
+    video.srcObject = media;
+    video.requestVideoFrameCallback(() => {
+      this.#shown = true;
+      video.style.visibility = 'visible';
+      video.dataset.shown = '';
+    });
+    if (frame) {
+      frame.style.position = 'relative';
+      frame.append(video);
+      this.#sizes.observe(frame);
+    }
+    this.#sizes.observe(canvas);
+    void video.play().catch(() => undefined); // a page in the background plays when it is seen
+  }
+
+  /** The picture that is seen, if it is video. */
+  picture(): HTMLVideoElement | null {
+    return this.#shown ? this.#video : null;
+  }
+
+  remove(): void {
+    this.#sizes.disconnect();
+    this.#video.srcObject = null;
+    this.#video.remove();
+  }
+
+  #fit(): void {
+    const { offsetLeft, offsetTop, offsetWidth, offsetHeight } = this.#canvas;
+    Object.assign(this.#video.style, {
+      left: `${offsetLeft}px`,
+      top: `${offsetTop}px`,
+      width: `${offsetWidth}px`,
+      height: `${offsetHeight}px`,
+    });
+  }
+}
