@@ -69,7 +69,23 @@ func (s *seat) resumption(now time.Time) ([]byte, error) {
 
 // renews tells whether the viewer is to be told anew how to come back.
 func (s *seat) renews(n news, now time.Time) bool {
-	return n&newsWelcome != 0 || now.Sub(s.resumed) >= resumeEvery || n&newsControl != 0 && s.company.holds(s) != s.controlled
+	return n&(newsWelcome|newsSpent) != 0 || now.Sub(s.resumed) >= resumeEvery || n&newsControl != 0 && s.company.holds(s) != s.controlled
+}
+
+// spent has a viewer, whose other try to be served came to nothing, told anew how
+// to come back: what it knew was good for that try.
+func (g *Gateway) spent(claims ticket.Claims) {
+	g.mu.Lock()
+	d := g.desktops[claims.Session]
+	g.mu.Unlock()
+	if d == nil {
+		return
+	}
+	d.company.mu.Lock()
+	defer d.company.mu.Unlock()
+	if s := d.company.find(claims.Viewer); s != nil {
+		s.tell(newsSpent)
+	}
 }
 
 // keepResumable has the list of gateways looked at, of which viewers are told.

@@ -134,6 +134,7 @@ func (web *WebRTC) offer(w http.ResponseWriter, r *http.Request, session streams
 	peer, err := web.server.Offer(r.Context(), offer, rtc.Handlers{Refresh: screen.refreshed, Moved: screen.moved})
 	if err != nil {
 		web.gateway.release(s)
+		web.gateway.spent(s.claims)
 		return refusedPeer(err)
 	}
 	screen.peer = peer
@@ -198,6 +199,7 @@ func (web *WebRTC) start(s *stream, on *screen) {
 		case <-on.peer.Up():
 		case <-on.peer.Done():
 			web.metrics.failed.Inc()
+			g.spent(s.claims)
 			s.log().Info("no WebRTC connection", "reason", on.peer.Err())
 			return
 		}

@@ -328,6 +328,33 @@ func TestMovingBetweenTransports(t *testing.T) {
 	}
 }
 
+// A try by WebRTC that comes to nothing uses up how to come back: the viewer, which
+// is still there by WebSocket, is told anew.
+func TestWebRTCInVain(t *testing.T) {
+	t.Parallel()
+	display := newDisplay(t)
+	h, front := webrtcHouse(t)
+	session := streamspace.NewSessionID()
+	h.publish(session, display.address, 1)
+	viewer := h.member(session, true)
+	back := func(text map[string]any) bool { return text["type"] == "resume" }
+	how := viewer.told("how to come back", back)
+	address := front + "/rtc/v1/" + string(session) + "?resume="
+	if status, _, answer := ask(t, http.MethodPost, address+url.QueryEscape(how["token"].(string)), "application/sdp", "v=0\r\ngarbage"); status != http.StatusBadRequest {
+		t.Fatalf("garbage: %d %s", status, answer)
+	}
+	how = viewer.told("how to come back, again", back)
+
+	// An offer that is answered, by somebody who then leaves.
+	status, location, answer := ask(t, http.MethodPost, address+url.QueryEscape(how["token"].(string)), "application/sdp", newDistant(t).offer())
+	if status != http.StatusCreated {
+		t.Fatalf("status %d: %s", status, answer)
+	}
+	ask(t, http.MethodDelete, front+location, "", "")
+	viewer.told("how to come back, after that", back)
+	viewer.Shows(display.draw(t))
+}
+
 func TestWebRTCPermissions(t *testing.T) {
 	t.Parallel()
 	display := newDisplay(t)

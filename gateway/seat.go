@@ -25,6 +25,7 @@ const (
 	newsControl
 	newsStatus
 	newsResume
+	newsSpent // what it was told was used, and it is still here
 )
 
 const (
@@ -255,7 +256,7 @@ func (s *seat) texts(n news, refusals [][]byte, cursors map[streamspace.ViewerID
 			texts = append(texts, webrtcThere)
 		}
 	}
-	if now := time.Now(); n&(newsWelcome|newsControl|newsResume) != 0 && s.renews(n, now) {
+	if now := time.Now(); n&(newsWelcome|newsControl|newsResume|newsSpent) != 0 && s.renews(n, now) {
 		if text, err := s.resumption(now); err == nil { // without it the page asks for another ticket
 			texts = append(texts, text)
 		}

@@ -9,6 +9,9 @@ export const WEBRTC_TIMEOUT = 10_000;
 /** A connection that lived this long, in milliseconds, may be tried again when it broke. */
 export const WEBRTC_STABLE = 60_000;
 
+/** How long a connection that hears nothing may go on, in milliseconds: a network changes within that. */
+const SILENT_FOR = 2_000;
+
 /** Motion is left out while so many bytes of it wait: newer motion is as good. */
 const POINTER_BACKLOG = 1_000;
 
@@ -57,6 +60,7 @@ export class PeerSocket extends EventTarget implements VideoSource {
   #late: RTCIceCandidate[] = [];
   #overTCP = false;
   #stats: ReturnType<typeof setInterval> | undefined;
+  #silent: ReturnType<typeof setTimeout> | undefined;
 
   /** `address` is that of the WebSocket, with what lets the viewer in. */
   constructor(address: string) {
@@ -174,6 +178,9 @@ export class PeerSocket extends EventTarget implements VideoSource {
   }
 
   #changed(state: RTCPeerConnectionState): void {
+    clearTimeout(this.#silent);
+    if (state === 'disconnected' && this.readyState === WebSocket.OPEN)
+      this.#silent = setTimeout(() => this.#fail(REASONS.lost), SILENT_FOR); // a WebSocket may do better
     if (state !== 'failed') return;
     if (this.readyState === WebSocket.OPEN) this.#fail(REASONS.lost);
     else this.#fail(this.#overTCP ? REASONS.silentTCP : REASONS.silent);
@@ -214,6 +221,7 @@ export class PeerSocket extends EventTarget implements VideoSource {
     const open = this.readyState === WebSocket.OPEN;
     this.readyState = WebSocket.CLOSED;
     clearInterval(this.#stats);
+    clearTimeout(this.#silent);
     this.#abort.abort();
     this.#connection?.close();
     if (!open && this.#resource !== '')

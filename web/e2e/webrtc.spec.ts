@@ -1,0 +1,218 @@
+import type { Page } from '@playwright/test';
+import { Desktop } from './support/desktop';
+import type { Colour } from './support/desktop';
+import { freePacketPort, PacketProxy } from './support/packets';
+import { compare, locate, photograph } from './support/picture';
+import { Product } from './support/product';
+import { ADMIN_PASSWORD, expect, test as base, watch } from './support/test';
+
+const BLOCK = { red: 18, green: 52, blue: 186 };
+const MOVED = { red: 190, green: 60, blue: 20 };
+
+/** The product with WebRTC, and a way to it that can be blocked. */
+const test = base.extend<object, { packets: PacketProxy; product: Product }>({
+  packets: [
+    async ({}, use) => {
+      const packets = new PacketProxy(await freePacketPort());
+      await packets.start();
+      await use(packets);
+      packets.stop();
+    },
+    { scope: 'worker' },
+  ],
+  product: [
+    async ({ packets }, use) => {
+      const product = new Product({
+        password: ADMIN_PASSWORD,
+        flags: ['--webrtc-listen', `127.0.0.1:${packets.target}`],
+      });
+      try {
+        await product.start();
+        await use(product);
+      } finally {
+        await product.dispose();
+      }
+    },
+    { scope: 'worker', timeout: 120_000 },
+  ],
+});
+
+test.afterEach(({ packets }) => {
+  packets.blocked = false;
+});
+
+/** Has the page's packets go through the proxy. */
+async function through(page: Page, packets: PacketProxy): Promise<void> {
+  await page.route('**/rtc/v1/**', async (route) => {
+    if (route.request().method() !== 'POST') return route.continue();
+    const response = await route.fetch();
+    const answer = await response.text();
+    return route.fulfill({
+      response,
+      body: answer.replaceAll(` ${packets.target} typ host`, ` ${packets.port} typ host`),
+    });
+  });
+}
+
+async function viaWebRTC(page: Page): Promise<void> {
+  await expect(page.locator('[data-phase=connected] video[data-shown]')).toBeVisible({ timeout: 60_000 });
+}
+
+async function viaWebSocket(page: Page): Promise<void> {
+  await expect(page.locator('[data-phase=connected] video')).toHaveCount(0, { timeout: 60_000 });
+}
+
+/** Waits until the colour is seen, and tells where. */
+async function seen(page: Page, colour: Colour) {
+  await expect
+    .poll(async () => locate(await photograph(page), colour).count, {
+      message: `pixels of ${JSON.stringify(colour)}`,
+      timeout: 30_000,
+    })
+    .toBeGreaterThan(100);
+  return locate(await photograph(page), colour).box;
+}
+
+/** Closes a panel; then the desktop has the keyboard again. */
+async function dismiss(page: Page): Promise<void> {
+  await page.keyboard.press('Escape');
+  await expect(page.locator('[data-phase] canvas:not([data-frozen])')).toBeFocused();
+}
+
+async function choose(page: Page, transport: RegExp): Promise<void> {
+  await page.mouse.move(640, 300);
+  await page.mouse.move(640, 2);
+  await page.getByRole('button', { name: 'Display and quality' }).click();
+  await page.getByRole('radio', { name: transport }).click();
+  await dismiss(page);
+}
+
+test('the desktop comes as video, legible, and takes keys and pointer', async ({
+  page,
+  admin,
+  desktop,
+  context,
+}) => {
+  const session = await admin.start('terminal');
+  await page.goto(`/sessions/${session.id}`);
+  await viaWebRTC(page);
+  await desktop.typeAndShow('clear; seq -s " " 400; echo "The quick brown fox, 0O 1lI |!"', BLOCK);
+  const block = await seen(page, BLOCK);
+  expect(block.x).toBeLessThan(20);
+
+  // Somebody else's picture by WebSocket, which is exact after a moment of rest, is what the desktop shows.
+  const other = await context.newPage();
+  const complaints: string[] = [];
+  watch(other, complaints);
+  await other.addInitScript(() =>
+    localStorage.setItem('streamspace.viewer', JSON.stringify({ scale: 'fit', transport: 'websocket' })),
+  );
+  await other.goto(`/sessions/${session.id}`);
+  await new Desktop(other).waitUntilLive();
+  let difference = compare(null, null);
+  await expect
+    .poll(
+      async () => {
+        difference = compare(await photograph(page), await photograph(other));
+        return difference.wrong;
+      },
+      { message: 'every letter is where it is, and as sharp', timeout: 30_000 },
+    )
+    .toBeLessThan(0.0005);
+  expect(difference.mean).toBeLessThan(1.5);
+  expect((await photograph(page))?.from).toBe('video');
+  expect((await photograph(other))?.from).toBe('canvas');
+  await other.close();
+  expect(complaints).toEqual([]);
+
+  // The pointer: a double click selects the word under it.
+  await desktop.typeAndShow('clear; echo selected', MOVED);
+  const below = await seen(page, MOVED);
+  const before = await photograph(page);
+  await desktop.click(below.x + below.width / 4, below.y - below.height / 2, { clickCount: 2 });
+  await expect
+    .poll(async () => compare(await photograph(page), before).wrong, { message: 'the word is highlighted' })
+    .toBeGreaterThan(0.0002);
+});
+
+test('one moves between the transports in the same picture', async ({ page, admin, desktop }) => {
+  const session = await admin.start('terminal');
+  await page.goto(`/sessions/${session.id}`);
+  await viaWebRTC(page);
+  await page
+    .locator('[data-phase=connected] canvas')
+    .first()
+    .evaluate((canvas) => (canvas.dataset.same = 'yes'));
+  await desktop.typeAndShow('echo by video', BLOCK);
+  await seen(page, BLOCK);
+
+  await choose(page, /^WebSocket/);
+  await viaWebSocket(page);
+  await desktop.typeAndShow('clear', MOVED);
+  await desktop.waitForColour(MOVED);
+  expect((await desktop.find(BLOCK)).count).toBe(0);
+
+  await choose(page, /^WebRTC/);
+  await viaWebRTC(page);
+  await desktop.typeAndShow('clear', BLOCK);
+  await seen(page, BLOCK);
+  await expect(page.locator('canvas[data-same=yes]')).toHaveCount(1);
+
+  // The size of the desktop changes under the video.
+  await page.setViewportSize({ width: 1000, height: 640 });
+  await expect
+    .poll(async () => {
+      const picture = await photograph(page);
+      return [picture?.width, picture?.height];
+    })
+    .toEqual([1000, 640]);
+  await desktop.typeAndShow('clear', MOVED);
+  await seen(page, MOVED);
+});
+
+test('where no packet gets through, the stream stays on WebSocket and says why', async ({
+  page,
+  admin,
+  desktop,
+  packets,
+}) => {
+  packets.blocked = true;
+  await through(page, packets);
+  const session = await admin.start('terminal');
+  await page.goto(`/sessions/${session.id}`);
+  await desktop.waitUntilLive();
+  await desktop.typeAndShow('echo at once', BLOCK);
+  await desktop.waitForColour(BLOCK);
+  await page.mouse.move(640, 2);
+  await page.getByRole('button', { name: /^Connection/ }).click();
+  await expect(page.getByRole('note')).toContainText('lets no UDP through', { timeout: 30_000 });
+  await dismiss(page);
+  await desktop.typeAndShow('clear', MOVED);
+  await desktop.waitForColour(MOVED);
+
+  // It is tried again when somebody asks for it.
+  packets.blocked = false;
+  await choose(page, /^WebRTC/);
+  await viaWebRTC(page);
+});
+
+test('when the packets stop coming the stream goes on by WebSocket', async ({
+  page,
+  admin,
+  desktop,
+  packets,
+}) => {
+  await through(page, packets);
+  const session = await admin.start('terminal');
+  await page.goto(`/sessions/${session.id}`);
+  await viaWebRTC(page);
+  await desktop.typeAndShow('echo before', BLOCK);
+  await seen(page, BLOCK);
+  packets.blocked = true;
+  await viaWebSocket(page);
+  await desktop.typeAndShow('clear', MOVED);
+  await desktop.waitForColour(MOVED);
+  await page.mouse.move(640, 2);
+  await page.getByRole('button', { name: /^Connection/ }).click();
+  await expect(page.getByRole('note')).toContainText('WebRTC connection broke');
+});
