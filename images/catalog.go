@@ -42,7 +42,7 @@ const (
 
 // Catalog is a checked set of templates. It does not change.
 type Catalog struct {
-	byName map[string]streamspace.Template
+	byName map[string]Application
 	list   []streamspace.Template // by category, then display name
 }
 
@@ -50,7 +50,7 @@ type Catalog struct {
 // files in it; one of the same name replaces a built-in one. The error lists
 // every mistake.
 func Load(dir string) (*Catalog, error) {
-	c := &Catalog{byName: make(map[string]streamspace.Template)}
+	c := &Catalog{byName: make(map[string]Application)}
 	files, err := fs.Sub(builtin, "catalog")
 	if err != nil {
 		return nil, err
@@ -62,8 +62,8 @@ func Load(dir string) (*Catalog, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range c.byName {
-		c.list = append(c.list, t)
+	for _, a := range c.byName {
+		c.list = append(c.list, a.Template)
 	}
 	slices.SortFunc(c.list, func(a, b streamspace.Template) int {
 		return strings.Compare(a.Category+"\x00"+a.DisplayName+"\x00"+a.Name, b.Category+"\x00"+b.DisplayName+"\x00"+b.Name)
@@ -76,8 +76,8 @@ func (c *Catalog) List() []streamspace.Template { return slices.Clone(c.list) }
 
 // Get returns the template of that name.
 func (c *Catalog) Get(name string) (streamspace.Template, bool) {
-	t, ok := c.byName[name]
-	return t, ok
+	a, ok := c.byName[name]
+	return a.Template, ok
 }
 
 func (c *Catalog) read(files fs.FS, where string) error {
@@ -96,28 +96,27 @@ func (c *Catalog) read(files fs.FS, where string) error {
 			mistakes = append(mistakes, fmt.Errorf("%s: %w", where, err))
 			continue
 		}
-		t, err := Parse(text)
-		if err == nil && seen[t.Name] != "" {
-			err = fmt.Errorf("name: %s has the name %s too", seen[t.Name], t.Name)
+		a, err := Parse(text)
+		if err == nil && seen[a.Name] != "" {
+			err = fmt.Errorf("name: %s has the name %s too", seen[a.Name], a.Name)
 		}
 		if err != nil {
 			mistakes = append(mistakes, fmt.Errorf("%s: %w", path.Join(where, name), err))
 			continue
 		}
-		seen[t.Name] = name
-		c.byName[t.Name] = t
+		seen[a.Name] = name
+		c.byName[a.Name] = a
 	}
 	return errors.Join(mistakes...)
 }
 
-// Parse reads one template. Unknown keys are mistakes; the error lists all of
-// them.
-func Parse(text []byte) (streamspace.Template, error) {
-	var t streamspace.Template
-	if err := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(&t); err != nil {
-		return t, fmt.Errorf("reading the template: %w", err)
+// Parse reads one file. Unknown keys are mistakes; the error lists all of them.
+func Parse(text []byte) (Application, error) {
+	var a Application
+	if err := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(&a); err != nil {
+		return a, fmt.Errorf("reading the template: %w", err)
 	}
-	return t, check(t)
+	return a, errors.Join(check(a.Template), a.Image.check())
 }
 
 var (

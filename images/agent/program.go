@@ -96,10 +96,10 @@ func (a *Agent) startPrograms(keep func(func(context.Context) error)) error {
 }
 
 // bringsWindowManager says whether the command is a whole desktop: xfce4-session,
-// lxsession, startlxqt.
+// lxsession, startlxqt; or a window manager itself.
 func bringsWindowManager(command string) bool {
 	name := filepath.Base(command)
-	return strings.HasSuffix(name, "session") || strings.HasPrefix(name, "start")
+	return name == "i3" || strings.HasSuffix(name, "session") || strings.HasPrefix(name, "start")
 }
 
 // managedSignal makes a named pipe that the window manager's start-up command

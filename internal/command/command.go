@@ -60,6 +60,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
   streamspace gateway       one of a fleet's gateways
   streamspace ticket-keys   print what gateways check tickets with
 
+  streamspace catalog       make images and templates of the catalog
   streamspace bench         measure remote desktops, this one and others
   streamspace config        print the annotated configuration file`,
 		SilenceUsage:      true,
@@ -72,7 +73,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		return mistake{fmt.Errorf("%w\nrun '%s --help' for all flags", err, cmd.CommandPath())}
 	})
 	root.AddCommand(newUp(stdout, stderr), newControlPlane(stdout, stderr), newGateway(stdout, stderr), newTicketKeys(stdout),
-		newConfig(stdout), newBench(stderr), newVersion(stdout))
+		newConfig(stdout), newCatalog(stdout), newBench(stderr), newVersion(stdout))
 	return root
 }
 

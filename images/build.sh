@@ -1,0 +1,156 @@
+#!/usr/bin/env bash
+# Builds desktop images with buildah, from the catalog.
+# usage: images/build.sh [APPLICATION…]        none: all, and every base
+#
+#   REGISTRY, TAG    what images are called (ghcr.io/streamspace, latest)
+#   ARCH             architectures, with commas (this machine's); others run in qemu-user-static
+#   FROM_PACKAGES    1: begin with packages of the distribution (mmdebstrap), 0: with its image from a registry; unset: 0 if there is a way to one
+#   SNAPSHOT         20261101T000000Z: the distribution's packages as they were then
+#   TEMPLATE_DIR     a folder with files of your own
+#   OUT              where archives, SBOMs and report.tsv go (bin/images)
+#   PUSH             1: to the registry too; COSIGN_KEY: signed with that key, the SBOM attested
+#
+# The same packages make the same layers, whoever builds them and when: what differs from
+# build to build is removed or has the time SOURCE_DATE_EPOCH.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+REGISTRY=${REGISTRY:-ghcr.io/streamspace} TAG=${TAG:-latest} OUT=${OUT:-bin/images} PUSH=${PUSH:-} SNAPSHOT=${SNAPSHOT:-} COSIGN_KEY=${COSIGN_KEY:-}
+ARCH=${ARCH:-$(go env GOARCH)}
+# Fixed, and not the commit's: layers that did not change are the same in the next release.
+export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-1767225600}
+store=${XDG_CACHE_HOME:-$HOME/.cache}/streamspace/containers
+work=$OUT/build
+
+need() { command -v "$1" >/dev/null || { echo "images/build.sh: $1 is missing: apt-get install $2" >&2; exit 1; }; }
+need buildah buildah
+need skopeo skopeo
+[ "$(id -u)" = 0 ] || { echo "images/build.sh: run it as root, or in 'buildah unshare'" >&2; exit 1; }
+
+buildah=(buildah --root "$store" --runroot "$store/run" --storage-driver overlay)
+bud() { "${buildah[@]}" bud --quiet --isolation chroot --format oci --timestamp "$SOURCE_DATE_EPOCH" --layers=false --tls-verify="${TLS_VERIFY:-true}" "$@"; }
+
+# A registry that cannot be reached is known after seconds.
+if [ -z "${FROM_PACKAGES:-}" ]; then
+  FROM_PACKAGES=0
+  timeout 20 skopeo inspect --raw docker://docker.io/library/debian:trixie-slim >/dev/null 2>&1 || FROM_PACKAGES=1
+fi
+
+mkdir -p "$OUT"
+rm -rf "$work"
+streamspace=${STREAMSPACE:-bin/streamspace}
+[ -x "$streamspace" ] || { echo "images/build.sh: $streamspace is missing: run make build" >&2; exit 1; }
+"$streamspace" catalog recipes "$work" "$@" --registry "$REGISTRY" --tag "$TAG" ${TEMPLATE_DIR:+--template-dir "$TEMPLATE_DIR"}
+cp -r "$work/templates" "$OUT/"
+
+for arch in ${ARCH//,/ }; do
+  mkdir -p "$work/agent/$arch"
+  CGO_ENABLED=0 GOARCH=$arch go build -trimpath -buildvcs=false -ldflags '-s -w' -o "$work/agent/$arch/" ./cmd/streamspace-agent
+done
+
+# bootstrap FOLDER ARCH: the distribution's smallest system, from its packages. Prints the image's name.
+bootstrap() {
+  local folder=$1 arch=$2 suite mirror components keyring snapshot image rootfs container
+  [ -e "$work/$folder/bootstrap" ] || { echo "images/build.sh: $folder can only be built from its image in a registry" >&2; return 1; }
+  read -r suite mirror components keyring snapshot <"$work/$folder/bootstrap"
+  [ -z "$SNAPSHOT" ] || [ -z "$snapshot" ] || mirror=$snapshot/$SNAPSHOT
+  image=localhost/bootstrap-$suite:$arch
+  if [ -n "${REFRESH:-}" ] || ! "${buildah[@]}" inspect --type image "$image" >/dev/null 2>&1; then
+    need mmdebstrap mmdebstrap >&2
+    [ -e "$keyring" ] || { echo "images/build.sh: $keyring, the distribution's keys, is missing" >&2; return 1; }
+    rootfs=$(mktemp --suffix .tar)
+    # The same exclusions as in images/base/install, which comes too late for these packages.
+    mmdebstrap --quiet --variant=minbase --arch="$arch" --components="${components//,/ }" --keyring="$keyring" --aptopt='Acquire::Languages "none"' \
+      --include=ca-certificates --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
+      --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/info/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
+      --customize-hook='rm -f "$1"/etc/hostname "$1"/etc/resolv.conf' "$suite" "$rootfs" "$mirror" >&2
+    container=$("${buildah[@]}" from scratch)
+    "${buildah[@]}" config --arch "$arch" --os linux --cmd /bin/sh "$container" >&2
+    "${buildah[@]}" add --quiet "$container" "$rootfs" / >&2
+    "${buildah[@]}" commit --quiet --rm --format oci --timestamp "$SOURCE_DATE_EPOCH" "$container" "$image" >&2
+    rm -f "$rootfs"
+  fi
+  echo "$image"
+}
+
+# download FOLDER: fetches what the recipe names, and puts it where the Containerfile copies it from.
+download() {
+  local folder=$1 arch kind sum strip place url file root
+  for arch in ${ARCH//,/ }; do mkdir -p "$folder/files/$arch" "$folder/packages/$arch"; done
+  while read -r arch kind sum strip place url; do
+    case ,$ARCH, in *,"$arch",*) ;; *) continue ;; esac
+    file=$(mktemp)
+    curl --fail --silent --show-error --location --retry 3 --max-filesize 4G --output "$file" "$url"
+    echo "$sum  $file" | sha256sum --check --quiet >&2 || { echo "images/build.sh: $url is not what the catalog says (above)" >&2; return 1; }
+    root=$folder/files/$arch
+    case $kind in
+      package) cp "$file" "$folder/packages/$arch$place" ;;
+      file) install -D -m 755 "$file" "$root$place" ;;
+      tar) mkdir -p "$root$place"; tar --extract --file "$file" --directory "$root$place" --strip-components "$strip" --no-same-owner ;;
+      zip) mkdir -p "$root$place"; need unzip unzip; unzip -q "$file" -d "$root$place" ;;
+    esac
+    rm -f "$file"
+  done <"$folder/downloads"
+}
+
+# build FOLDER IMAGE FROM ARCH: one image for one architecture, as IMAGE-ARCH.
+build() {
+  local folder=$1 image=$2 from=$3 arch=$4
+  case $from in
+    "$REGISTRY"/*) from=$from-$arch ;;
+    *) if [ "$FROM_PACKAGES" = 1 ]; then from=$(bootstrap "$folder" "$arch"); fi ;;
+  esac
+  if [ -e "$work/$folder/bootstrap" ] || [ "${folder%%/*}" = base ]; then
+    mkdir -p "$work/$folder/agent"
+    cp -r "$work/agent/." "$work/$folder/agent/"
+  fi
+  local snapshot=
+  [ -z "$SNAPSHOT" ] || [ ! -e "$work/$folder/bootstrap" ] || snapshot=$(cut -d' ' -f5 "$work/$folder/bootstrap")/$SNAPSHOT
+  bud --pull=false --arch "$arch" --build-arg TARGETARCH="$arch" --build-arg FROM="$from" --build-arg SNAPSHOT="$snapshot" \
+    --build-arg SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" --tag "$image-$arch" "$work/$folder" >/dev/null
+}
+
+# publish FOLDER IMAGE: an archive with every architecture, its SBOMs, and to the registry what was asked for.
+publish() {
+  local folder=$1 image=$2 name=${1##*/} arch container root digest
+  "${buildah[@]}" manifest rm "$image" >/dev/null 2>&1 || true
+  "${buildah[@]}" manifest create "$image" >/dev/null
+  for arch in ${ARCH//,/ }; do
+    "${buildah[@]}" manifest add --arch "$arch" "$image" "containers-storage:$image-$arch" >/dev/null
+    container=$("${buildah[@]}" from --pull=false "$image-$arch")
+    root=$("${buildah[@]}" mount "$container")
+    "$streamspace" catalog sbom "$root" --name "$image" --architecture "$arch" >"$OUT/$name-$arch.spdx.json"
+    "${buildah[@]}" rm "$container" >/dev/null
+  done
+  rm -f "$OUT/$name.tar"
+  "${buildah[@]}" manifest push --quiet --all "$image" "oci-archive:$OUT/$name.tar:$image"
+  [ -n "$PUSH" ] || return 0
+  digest=$(mktemp)
+  "${buildah[@]}" manifest push --quiet --all --tls-verify="${TLS_VERIFY:-true}" --digestfile "$digest" "$image" "docker://$image"
+  if [ -n "$COSIGN_KEY" ]; then
+    need cosign 'go install github.com/sigstore/cosign/v2/cmd/cosign@latest'
+    # By digest: a tag can be moved between pushing and signing. Recursive: each architecture's image too.
+    cosign sign --yes --recursive --key "$COSIGN_KEY" "${image%:*}@$(cat "$digest")"
+    for arch in ${ARCH//,/ }; do
+      cosign attest --yes --type spdxjson --predicate "$OUT/$name-$arch.spdx.json" --key "$COSIGN_KEY" "${image%:*}@$(cat "$digest")"
+    done
+  fi
+  rm -f "$digest"
+}
+
+size() { "${buildah[@]}" inspect --type image --format '{{.OCIv1.RootFS.DiffIDs}}' "$1" | wc -w; }
+
+printf 'image\tarchitecture\tseconds\tbytes\tlayers\n' >"$OUT/report.tsv"
+while read -r folder image from architectures; do
+  case $folder in base/alpine*) [ "$FROM_PACKAGES" = 0 ] || { echo "left out without a registry: $folder" >&2; continue; } ;; esac
+  [ ! -e "$work/$folder/downloads" ] || download "$work/$folder"
+  for arch in ${ARCH//,/ }; do
+    case ,$architectures, in *,"$arch",*) ;; *) continue ;; esac
+    began=$(date +%s.%N)
+    build "$folder" "$image" "$from" "$arch"
+    took=$(awk -v a="$began" -v b="$(date +%s.%N)" 'BEGIN {printf "%.1f", b - a}')
+    bytes=$("${buildah[@]}" images --json "$image-$arch" | sed -n 's/.*"size": "\(.*\)".*/\1/p')
+    printf '%s\t%s\t%s\t%s\t%s\n' "$folder" "$arch" "$took" "$bytes" "$(size "$image-$arch")" | tee -a "$OUT/report.tsv"
+  done
+  case $folder in desktop/*) publish "$folder" "$image" ;; esac
+done <"$work/images"
