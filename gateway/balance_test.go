@@ -24,13 +24,14 @@ import (
 type balanced struct {
 	t     *testing.T
 	fleet []*house
-	asked string // where the load balancer asks
+	list  *unsteady // the broker as the one sees it that is asked
+	asked string    // where the load balancer asks
 }
 
 func newBalanced(t *testing.T) *balanced {
 	t.Helper()
-	b := &balanced{t: t}
-	at, key := memory.New(time.Now), ticket.NewKey()
+	b := &balanced{t: t, list: &unsteady{Broker: memory.New(time.Now)}}
+	key := ticket.NewKey()
 	var streams []net.Listener
 	for range 3 {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -40,8 +41,9 @@ func newBalanced(t *testing.T) *balanced {
 		streams = append(streams, listener)
 	}
 	i := 0
-	b.fleet = newFleetAt(t, len(streams), at, key, func(options *gateway.Options) {
+	b.fleet = newFleetAt(t, len(streams), b.list.Broker, key, func(options *gateway.Options) {
 		if i == 0 {
+			options.Broker = b.list
 			listener, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				t.Fatal(err)
@@ -139,6 +141,33 @@ func (b *balanced) behind(file string, start func(path string) *exec.Cmd) (addre
 	return address
 }
 
+// offered are the gateways to which viewers are sent.
+func (b *balanced) offered() map[string]bool {
+	b.t.Helper()
+	seen := map[string]bool{}
+	for range 64 {
+		pass, claims := b.fleet[0].mint(streamspace.NewSessionID())
+		answer := b.ask(fmt.Sprintf("/stream/v1/%s?ticket=%s", claims.Session, pass))
+		seen[answer.Header.Get("X-Streamspace-Gateway")] = true
+	}
+	return seen
+}
+
+// Nobody is sent to a gateway that drains, whatever the list says.
+func TestDrainingIsHeard(t *testing.T) {
+	t.Parallel()
+	b := newBalanced(t)
+	eventually(t, "the fleet to know itself", func() bool { return len(b.offered()) == 3 })
+	b.list.cut.Store(true)
+	b.fleet[1].drain(patience)
+	eventually(t, "it to be passed over", func() bool { return !b.offered()[string(b.fleet[1].gateway.ID())] })
+	b.fleet[0].drain(patience)
+	eventually(t, "the one that is asked to name the other", func() bool {
+		seen := b.offered()
+		return len(seen) == 1 && seen[string(b.fleet[2].gateway.ID())]
+	})
+}
+
 func TestBehindALoadBalancer(t *testing.T) {
 	t.Parallel()
 	for name, start := range map[string]func(path string) *exec.Cmd{
@@ -153,15 +182,7 @@ func TestBehindALoadBalancer(t *testing.T) {
 			b := newBalanced(t)
 			address := b.behind(name, start)
 			d := newDisplay(t)
-			eventually(t, "the fleet to know itself", func() bool {
-				seen := map[string]bool{}
-				for range 64 {
-					pass, claims := b.fleet[0].mint(streamspace.NewSessionID())
-					answer := b.ask(fmt.Sprintf("/stream/v1/%s?ticket=%s", claims.Session, pass))
-					seen[answer.Header.Get("X-Streamspace-Gateway")] = true
-				}
-				return len(seen) == 3
-			})
+			eventually(t, "the fleet to know itself", func() bool { return len(b.offered()) == 3 })
 			for range 6 {
 				session := streamspace.NewSessionID()
 				b.fleet[0].publish(session, d.address, 1)

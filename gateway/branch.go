@@ -99,7 +99,7 @@ func (g *Gateway) owns(session streamspace.SessionID) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	d := g.desktops[session]
-	return d != nil && !d.closing && d.owned.Load()
+	return d != nil && !d.closing && d.owned.Load() && !d.offered.Load()
 }
 
 // hearBranch takes a text of another gateway, on the branch's receiver.

@@ -26,6 +26,7 @@ type desktop struct {
 	todo    atomic.Uint32         // chores that wait to be done
 	done    chan struct{}         // closed when the desktop has ended
 	owned   atomic.Bool           // the claim is held
+	offered atomic.Bool           // it is, but not for long: another gateway is to take it
 	company *company              // immutable
 	share   *share                // immutable
 

@@ -23,7 +23,8 @@ const (
 // another gateway in the same second. It returns when the last stream has
 // ended. At the context's end it cuts what is left and returns its error.
 func (g *Gateway) Drain(ctx context.Context) error {
-	g.setPhase(phaseDraining)
+	g.setPhase(phaseDraining) // which neighbours hear at once
+	g.peers.leave(g.id)
 	open := g.openViewers()
 	g.log.Info("draining", "viewers", len(open))
 	start, window := time.Now(), drainWindow
@@ -56,6 +57,7 @@ func (g *Gateway) Drain(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
+	g.setPhase(phaseOver) // from here on other gateways are let in no more either
 	for _, s := range g.openStreams() {
 		s.kill()
 	}

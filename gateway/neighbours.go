@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"sync"
 	"time"
@@ -35,7 +36,7 @@ func (g *Gateway) keepWatch(ctx context.Context) {
 func (g *Gateway) watchNeighbour(ctx context.Context, p tree.Peer) {
 	for ctx.Err() == nil {
 		began := time.Now()
-		err := tree.Watch(ctx, g.certificate, p)
+		err := tree.Watch(ctx, g.certificate, p, func() { g.peers.leave(p.Gateway) })
 		if errors.Is(err, tree.ErrDead) {
 			g.bury(p.Gateway)
 			return
@@ -66,11 +67,22 @@ func (g *Gateway) bury(id streamspace.GatewayID) {
 	}
 }
 
-// watched keeps a neighbour's request until this gateway, or that one, ends.
+// watched keeps a neighbour's request until this gateway, or that one, ends. It says
+// nothing but that this one drains.
 func (g *Gateway) watched(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
-	http.NewResponseController(w).Flush()
-	<-r.Context().Done()
+	flush := http.NewResponseController(w).Flush
+	if flush() != nil {
+		return
+	}
+	select {
+	case <-r.Context().Done():
+		return
+	case <-g.drained:
+	}
+	if _, err := io.WriteString(w, tree.Leaving); err == nil && flush() == nil {
+		<-r.Context().Done()
+	}
 }
 
 // watching is who is watched.

@@ -92,6 +92,7 @@ func (d *desktop) offer(now time.Time) time.Duration {
 		}
 	}
 	draining := d.gateway.isDraining()
+	d.offered.Store(d.offered.Load() && branches == len(open))
 	if branches == 0 || branches < len(open) || branches > 1 && !draining {
 		d.lonely = time.Time{}
 		return 0
@@ -102,6 +103,7 @@ func (d *desktop) offer(now time.Time) time.Duration {
 	if wait := d.lonely.Add(aloneFor).Sub(now); wait > 0 && !draining {
 		return wait
 	}
+	d.offered.Store(true) // or they would come back before it is let go of
 	for _, s := range open {
 		s.end(closing{streamspace.CodeGatewayDraining})
 	}

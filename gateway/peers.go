@@ -44,6 +44,7 @@ type peer struct {
 	url      string
 	near     bool // of our region
 	draining bool
+	leaving  bool // it has said so itself, and it never returns
 	dead     bool // nobody is at its address
 	seen     time.Time
 }
@@ -75,9 +76,27 @@ func (p *peers) bury(id streamspace.GatewayID) bool {
 	}
 	known.dead = true
 	p.known[id] = known
+	p.withhold(id)
+	return true
+}
+
+// leave sends no more viewers to a gateway that drains: the list may not say so yet.
+func (p *peers) leave(id streamspace.GatewayID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	known, ok := p.known[id]
+	if !ok {
+		return
+	}
+	known.leaving, known.draining = true, true
+	p.known[id] = known
+	p.withhold(id)
+}
+
+// withhold needs mu. It takes the gateway off those that take viewers.
+func (p *peers) withhold(id streamspace.GatewayID) {
 	fleet := slices.DeleteFunc(slices.Clone(p.serving()), func(g ingress.Gateway) bool { return g.ID == id })
 	p.fleet.Store(&fleet)
-	return true
 }
 
 // lives tells whether the gateway was on the list when it was last looked at.
@@ -153,9 +172,11 @@ func (p *peers) look(ctx context.Context) error {
 	p.at = time.Now()
 	fleet := make([]ingress.Gateway, 0, len(nodes))
 	for _, node := range nodes {
-		if p.known[node.Gateway].dead {
+		before := p.known[node.Gateway]
+		if before.dead {
 			continue // the list does not know yet
 		}
+		node.Draining = node.Draining || before.leaving
 		if !node.Draining && node.Streams != "" {
 			fleet = append(fleet, ingress.Gateway{ID: node.Gateway, Address: node.Streams, Viewers: node.Viewers})
 		}
@@ -165,7 +186,7 @@ func (p *peers) look(ctx context.Context) error {
 		}
 		p.known[node.Gateway] = peer{
 			Peer: tree.Peer{Gateway: node.Gateway, Address: node.Link, Key: key},
-			url:  node.URL, near: node.Region == p.region, draining: node.Draining, seen: p.at,
+			url:  node.URL, near: node.Region == p.region, draining: node.Draining, leaving: before.leaving, seen: p.at,
 		}
 	}
 	p.fleet.Store(&fleet)

@@ -228,6 +228,16 @@ func TestServedThroughAnother(t *testing.T) {
 	is(34, 44, 0)
 }
 
+// drain drains the gateway, in time.
+func (h *house) drain(in time.Duration) {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), in)
+	defer cancel()
+	if err := h.gateway.Drain(ctx); err != nil {
+		h.t.Errorf("draining: %v", err)
+	}
+}
+
 // A gateway that drains gives its desktops to those who are served through it.
 func TestOwnerDrains(t *testing.T) {
 	t.Parallel()
@@ -244,11 +254,7 @@ func TestOwnerDrains(t *testing.T) {
 	all[0].total(3)
 	all[2].total(3)
 	d.connections(t, 1)
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	if err := fleet[0].gateway.Drain(ctx); err != nil {
-		t.Error(err)
-	}
+	fleet[0].drain(patience)
 	all[0].ended(gateway.StatusRestart)
 	p := d.draw(t)
 	all[1].Shows(p)
@@ -256,4 +262,33 @@ func TestOwnerDrains(t *testing.T) {
 	all[1].total(2)
 	all[2].total(2)
 	d.connections(t, 1)
+}
+
+// Other gateways come through one that drains until its own viewers have left, and
+// no more once it lets go of a desktop: it ends in time.
+func TestManyDesktopsDrain(t *testing.T) {
+	t.Parallel()
+	d := newDisplay(t)
+	fleet := newFleet(t, 3)
+	var all []*member
+	for range 8 {
+		session := streamspace.NewSessionID()
+		fleet[0].publish(session, d.address, 1)
+		for _, h := range fleet {
+			m := h.member(session, true)
+			m.Shows(d.draw(t))
+			all = append(all, m)
+		}
+	}
+	fleet[0].drain(patience / 4)
+	if n := fleet[0].metric("admitted_total"); n != 8*3 {
+		t.Errorf("8 viewers and 16 branches were let in %v times", n)
+	}
+	p := d.draw(t)
+	for i, m := range all {
+		if i%len(fleet) != 0 {
+			m.Shows(p)
+		}
+	}
+	d.connections(t, 8)
 }

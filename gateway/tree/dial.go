@@ -1,6 +1,7 @@
 package tree
 
 import (
+	"bufio"
 	"context"
 	"crypto"
 	"crypto/tls"
@@ -158,8 +159,9 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 }
 
 // Watch returns when the gateway does not live any more, or cannot be reached, with
-// ErrDead if nobody is at its address, and with ctx's error.
-func Watch(ctx context.Context, own tls.Certificate, peer Peer) error {
+// ErrDead if nobody is at its address, and with ctx's error. leaving is called when
+// the gateway begins to drain.
+func Watch(ctx context.Context, own tls.Certificate, peer Peer, leaving func()) error {
 	client := http.Client{Transport: &http.Transport{
 		DialTLSContext: connector(own, peer), DisableKeepAlives: true, ResponseHeaderTimeout: dialTimeout,
 	}}
@@ -172,7 +174,13 @@ func Watch(ctx context.Context, own tls.Certificate, peer Peer) error {
 		return fmt.Errorf("watching gateway %s: %w", peer.Gateway, err)
 	}
 	defer response.Body.Close()
-	_, err = io.Copy(io.Discard, io.LimitReader(response.Body, maxText)) // until its process ends
+	lines := bufio.NewScanner(io.LimitReader(response.Body, maxText)) // they end with its process
+	for lines.Scan() {
+		if lines.Text()+"\n" == Leaving {
+			leaving()
+		}
+	}
+	err = lines.Err()
 	return fmt.Errorf("watching gateway %s: it ended: %w", peer.Gateway, err)
 }
 

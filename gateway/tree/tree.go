@@ -29,8 +29,12 @@ const Prefix = "/tree/v1/"
 // AlivePath answers a gateway that asks how another sees the fleet.
 const AlivePath = "/tree/alive"
 
-// WatchPath answers a gateway as long as this one lives.
-const WatchPath = "/tree/watch"
+// WatchPath answers a gateway as long as this one lives, with Leaving when it takes
+// viewers no more.
+const (
+	WatchPath = "/tree/watch"
+	Leaving   = "leaving\n"
+)
 
 // ErrUnknown says that the other end's key is none of the fleet's.
 var ErrUnknown = errors.New("peer is no gateway of this fleet")

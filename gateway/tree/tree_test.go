@@ -94,24 +94,35 @@ func TestBothEndsAreKnown(t *testing.T) {
 	}
 }
 
-// A watch ends with the one that is watched.
+// A watch tells that the one that is watched drains, and ends with it.
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	here, there := newEnd(t), newEnd(t)
-	arrived := make(chan struct{})
+	arrived, drains := make(chan struct{}), make(chan struct{})
 	peer, server := serve(t, there, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusOK)
 		http.NewResponseController(w).Flush()
 		close(arrived)
+		<-drains
+		io.WriteString(w, Leaving)
+		http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	}), here)
-	ended := make(chan error, 1)
-	go func() { ended <- Watch(t.Context(), here.certificate, peer) }()
+	ended, leaves := make(chan error, 1), make(chan struct{})
+	go func() { ended <- Watch(t.Context(), here.certificate, peer, func() { close(leaves) }) }()
 	<-arrived
 	select {
 	case err := <-ended:
 		t.Fatalf("it ended: %v", err)
+	case <-leaves:
+		t.Fatal("it is told to leave")
 	case <-time.After(50 * time.Millisecond):
+	}
+	close(drains)
+	select {
+	case <-leaves:
+	case <-time.After(patience):
+		t.Fatal("it did not tell that the other drains")
 	}
 	server.CloseClientConnections()
 	select {

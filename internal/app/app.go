@@ -33,10 +33,6 @@ import (
 	"github.com/streamspace/streamspace/web"
 )
 
-// drainTime is how long viewers are sent away before the rest of the process
-// ends: they connect again at once, where there is another gateway to it.
-const drainTime = 2 * time.Second
-
 // Up runs the whole product in this process until ctx ends or a part fails.
 // What a person has to know, the address and how to sign in, goes to out.
 func Up(ctx context.Context, settings config.Config, log *slog.Logger, out io.Writer) error {
@@ -89,6 +85,7 @@ func open(ctx context.Context, settings config.Config, log *slog.Logger, out io.
 	select {
 	case <-ctx.Done():
 		log.Info("stopping")
+		p.drain(ctx)
 		return nil
 	case err := <-p.stack.Failed():
 		return err
@@ -254,28 +251,21 @@ func (p *parts) startGateway(keys ...ticket.PublicKey) error {
 		return err
 	}
 	p.ready.Add("gateway", p.gateway.Ready)
-	p.stack.Start("gateway", p.runGateway)
+	p.stack.Start("gateway", p.gateway.Run)
 	return nil
 }
 
-// runGateway drains the gateway before it ends it.
-func (p *parts) runGateway(ctx context.Context) error {
-	running, end := context.WithCancel(context.WithoutCancel(ctx))
-	defer end()
-	ended := make(chan error, 1)
-	go func() { ended <- p.gateway.Run(running) }()
-	select {
-	case err := <-ended:
-		return err
-	case <-ctx.Done():
+// drain sends the viewers away while everything still answers: who comes is told
+// to go elsewhere, and load balancers see that this gateway is not ready.
+func (p *parts) drain(ctx context.Context) {
+	if p.gateway == nil {
+		return
 	}
-	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.settings.DrainTimeout)
 	defer cancel()
-	if err := p.gateway.Drain(draining); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+	if err := p.gateway.Drain(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		p.log.Warn("draining the gateway", "error", err)
 	}
-	end()
-	return <-ended
 }
 
 // handler is everything that the public listener answers.

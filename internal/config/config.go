@@ -61,6 +61,7 @@ type Config struct {
 	Desktops         string // DesktopsLocal or DesktopsNone
 
 	MetricsListen   string // host:port for /metrics; empty: on Listen, to direct loopback clients only
+	DrainTimeout    time.Duration // comes before ShutdownTimeout
 	ShutdownTimeout time.Duration
 	LogLevel        string
 	LogFormat       string
@@ -84,6 +85,7 @@ func Default() Config {
 		Desktops:        DesktopsLocal,
 		LinkListen:      "0.0.0.0:0",
 		MaxViewers:      9000, // two descriptors each: fits a hard limit of 20,000
+		DrainTimeout:    2 * time.Second,
 		ShutdownTimeout: 20 * time.Second,
 		LogLevel:        "info",
 		LogFormat:       "text",

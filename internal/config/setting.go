@@ -100,8 +100,10 @@ var settings = []setting{
 		set: func(c *Config, v string) error { return boolean(&c.KeepDesktops, v) }},
 	{key: "metrics-listen", roles: anyRole, usage: "`host:port` for /metrics; without it, loopback clients get it on the main listener",
 		set: func(c *Config, v string) error { return optionalAddress(&c.MetricsListen, v) }},
+	{key: "drain-timeout", roles: ofStreams, usage: "`duration` over which a clean end sends viewers away, to other gateways where there are any",
+		set: func(c *Config, v string) error { return duration(&c.DrainTimeout, v) }},
 	{key: "shutdown-timeout", roles: anyRole, usage: "`duration` that a clean end may take",
-		set: setShutdownTimeout},
+		set: func(c *Config, v string) error { return duration(&c.ShutdownTimeout, v) }},
 	{key: "log-level", roles: anyRole, usage: "`level`: debug, info, warn or error",
 		set: func(c *Config, v string) error { return oneOf(&c.LogLevel, v, "debug", "info", "warn", "error") }},
 	{key: "log-format", roles: anyRole, usage: "`format`: text or json",
@@ -208,12 +210,12 @@ func setTrustedProxies(c *Config, v string) error {
 	return nil
 }
 
-func setShutdownTimeout(c *Config, v string) error {
+func duration(field *time.Duration, v string) error {
 	d, err := time.ParseDuration(v)
 	if err != nil || d <= 0 || d > time.Hour {
 		return fmt.Errorf("%q is not a duration between 1ms and 1h, such as 20s", v)
 	}
-	c.ShutdownTimeout = d
+	*field = d
 	return nil
 }
 
