@@ -108,6 +108,9 @@ func (s *stream) serving() room.Status {
 	told := room.Status{Mode: room.ModeHub}
 	if status, ok := h.hub.Status(s.socket); ok { // it has asked for pixels
 		told.Quality, told.Dropped = &status.Quality, status.Dropped
+		if v := status.Video; v != nil {
+			told.Encode, told.Queue, told.Bitrate = room.Millis(v.Encode), room.Millis(v.Queue), v.Bitrate
+		}
 	}
 	return told
 }

@@ -41,12 +41,14 @@ type camera struct {
 	// owned by the loop
 	key     cameraKey
 	viewers []*viewer
-	pending region    // where the film differs from the screen
-	fresh   bool      // a key frame is needed
-	busy    bool      // it has a shot
-	after   time.Time // when the next shot may be
-	due     time.Time // when there is one without a change; zero for never
-	drawn   time.Time // when the oldest of pending was
+	pending region        // where the film differs from the screen
+	fresh   bool          // a key frame is needed
+	busy    bool          // it has a shot
+	after   time.Time     // when the next shot may be
+	due     time.Time     // when there is one without a change; zero for never
+	drawn   time.Time     // when the oldest of pending was
+	coding  time.Duration // that the latest frames took, and waited before: running means
+	queued  time.Duration
 
 	// owned by who has the turn
 	film *picture.Picture
@@ -202,6 +204,10 @@ func (h *Hub) taken(c *camera, t take) {
 	c.due = t.frame.Next
 	c.after = t.shot.now.Add(max(cameraPause, 2*t.took))
 	if t.bytes > 0 {
+		c.coding = blend(c.coding, t.took)
+		if !t.frame.Rest {
+			c.queued = blend(c.queued, t.shot.now.Sub(t.shot.drawn))
+		}
 		h.options.Observer.Encoded(c.label(), t.frame.Blocks*blockPixels, t.bytes)
 		for _, v := range c.viewers {
 			if v.showing.seen {
@@ -213,6 +219,15 @@ func (h *Hub) taken(c *camera, t take) {
 		}
 	}
 	h.shoot(c, now)
+}
+
+// blend takes a figure into a running mean.
+func blend(mean, figure time.Duration) time.Duration {
+	const memory = 8
+	if mean == 0 {
+		return figure
+	}
+	return mean + (figure-mean)/memory
 }
 
 // blockPixels is how many pixels a block of a video encoder has.

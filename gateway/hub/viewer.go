@@ -91,6 +91,13 @@ type Status struct {
 	Quality string // the class's label
 	Viewers int    // of the hub
 	Dropped int64  // frames that the viewer did not get as they came
+	Video   *Video // nil for a viewer without a screen
+}
+
+// Video is how the coding of a viewer's video does.
+type Video struct {
+	Encode, Queue time.Duration // what a frame takes, and how long it waits for that
+	Bitrate       int           // that frames are made to fit, in bits a second
 }
 
 // Serve serves a viewer from the caller's goroutine, which is its receiver, until
@@ -211,6 +218,7 @@ func (h *Hub) Status(socket Socket) (status Status, ok bool) {
 		status, ok = Status{Quality: v.class.key.String(), Viewers: len(h.viewers), Dropped: v.skipped}, true
 		if v.camera != nil {
 			status.Quality = v.camera.label()
+			status.Video = &Video{Encode: v.camera.coding, Queue: v.camera.queued, Bitrate: v.camera.bitrate()}
 		}
 	})
 	return status, ok

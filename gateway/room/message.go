@@ -185,10 +185,15 @@ type Status struct {
 	RoundTrip       *float64 `json:"roundTripMs"`
 	FrameAge        *float64 `json:"frameAgeMs"`
 	ClickToPixel    *float64 `json:"clickToPixelMs"`
-	Quality         *string  `json:"quality"` // lossless, high, medium or low
+	Quality         *string  `json:"quality"` // lossless, high, medium or low; the format of video
 	BytesPerSecond  int64    `json:"bytesPerSecond"`
 	FramesPerSecond float64  `json:"framesPerSecond"`
 	Dropped         int64    `json:"dropped"` // frames that the viewer did not get since they were old when it could
+	// Of video: what a frame takes to be coded, how long it waits for that, and the
+	// bits a second that frames are made to fit.
+	Encode  *float64 `json:"encodeMs,omitempty"`
+	Queue   *float64 `json:"queueMs,omitempty"`
+	Bitrate int      `json:"bitrate,omitempty"`
 }
 
 // Message is the status as its viewer is told.

@@ -50,7 +50,7 @@ it('tells how it is, each thing once', () => {
   expect(told).toHaveLength(count);
   stream.clipboard.set('copied');
   expect(last('clipboard')).toMatchObject({ text: 'copied' });
-  stream.stats.set({ latency: 12, bytesPerSecond: 0 });
+  stream.stats.set({ latency: 12, bytesPerSecond: 0, video: null });
   expect(last('latency')).toMatchObject({ ms: 12 });
   be({ phase: 'ended', closure: CLOSE_CODES[4001] ?? null });
   expect(last('error')).toMatchObject({ code: 'access_revoked' });

@@ -21,6 +21,10 @@ export interface ServerStatus {
   readonly bytesPerSecond: number | null;
   readonly framesPerSecond: number | null;
   readonly dropped: number;
+  /** Of video: what coding a frame takes, how long it waits for that, and the bits a second it is made to fit. */
+  readonly encodeMs: number | null;
+  readonly queueMs: number | null;
+  readonly bitrate: number | null;
 }
 
 /** What the gateway tells, with every field checked. */
@@ -110,6 +114,9 @@ function statusOf(value: Record<string, unknown>): ServerStatus {
     bytesPerSecond: numberOf(value.bytesPerSecond),
     framesPerSecond: numberOf(value.framesPerSecond),
     dropped: numberOf(value.dropped) ?? 0,
+    encodeMs: numberOf(value.encodeMs),
+    queueMs: numberOf(value.queueMs),
+    bitrate: numberOf(value.bitrate),
   };
 }
 

@@ -157,6 +157,9 @@ describe('messages', () => {
         bytesPerSecond: null,
         framesPerSecond: null,
         dropped: 0,
+        encodeMs: null,
+        queueMs: null,
+        bitrate: null,
       },
     });
     expect(parseMessage('{"type":"control"}')).toEqual({

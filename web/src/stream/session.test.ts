@@ -406,7 +406,7 @@ describe('measuring', () => {
     await world.connect();
     await vi.advanceTimersByTimeAsync(MEASURE_EVERY * 2);
     world.socket().drop(4000);
-    expect(world.stream.stats.get()).toEqual({ latency: null, bytesPerSecond: 0 });
+    expect(world.stream.stats.get()).toEqual({ latency: null, bytesPerSecond: 0, video: null });
   });
 });
 

@@ -13,6 +13,7 @@ import { permissionsOf } from './ticket';
 import type { Permission, Ticket } from './ticket';
 import { WEBRTC_STABLE, WEBRTC_THERE, WEBRTC_TIMEOUT } from './webrtc';
 import type { VideoSource } from './webrtc';
+import type { VideoFigures } from './video-meter';
 
 /** The most automatic attempts in a row, about two minutes of them; then a person decides. */
 export const ATTEMPTS = 12;
@@ -86,7 +87,7 @@ export interface Surroundings {
 /** A connection by WebRTC. */
 export interface Peer extends StreamSocket, VideoSource {
   readonly failure: string;
-  readonly videoBytes: number;
+  readonly figures: VideoFigures | null;
 }
 
 export type Phase =
@@ -119,9 +120,11 @@ export interface StreamStats {
   /** Round trip through stream and desktop in milliseconds; null before it is known. */
   readonly latency: number | null;
   readonly bytesPerSecond: number;
+  /** By WebRTC. */
+  readonly video: VideoFigures | null;
 }
 
-const NO_STATS: StreamStats = { latency: null, bytesPerSecond: 0 };
+const NO_STATS: StreamStats = { latency: null, bytesPerSecond: 0, video: null };
 
 interface Attempt {
   readonly abort: AbortController;
@@ -452,10 +455,12 @@ export class StreamSession {
 
   #measure(attempt: Attempt, bytesBefore: number): void {
     const now = performance.now();
-    const bytes = attempt.bytes + (attempt.peer?.videoBytes ?? 0);
+    const video = attempt.socket === attempt.peer ? (attempt.peer?.figures ?? null) : null;
+    const bytes = attempt.bytes + (video?.bytes ?? 0);
     this.stats.set({
       latency: attempt.meter.value(now),
-      bytesPerSecond: Math.round(((bytes - bytesBefore) * 1000) / MEASURE_EVERY),
+      bytesPerSecond: Math.max(0, Math.round(((bytes - bytesBefore) * 1000) / MEASURE_EVERY)),
+      video,
     });
     // A hidden page is throttled by the browser: its figures would say nothing.
     if (document.visibilityState === 'visible') {

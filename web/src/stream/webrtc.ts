@@ -1,4 +1,6 @@
 import { ROOM_PROTOCOL } from './channel';
+import { VideoMeter } from './video-meter';
+import type { VideoFigures } from './video-meter';
 
 /** What a gateway says on its stream when one can go on by WebRTC. */
 export const WEBRTC_THERE = '{"type":"webrtc"}';
@@ -8,6 +10,9 @@ export const WEBRTC_TIMEOUT = 10_000;
 
 /** A connection that lived this long, in milliseconds, may be tried again when it broke. */
 export const WEBRTC_STABLE = 60_000;
+
+/** How often it is looked how the video does, in milliseconds. */
+const FIGURES_EVERY = 1_000;
 
 /** How long a connection that hears nothing may go on, in milliseconds: a network changes within that. */
 const SILENT_FOR = 2_000;
@@ -48,8 +53,8 @@ export class PeerSocket extends EventTarget implements VideoSource {
   media: MediaStream | null = null;
   /** Why there is no connection, for people; empty while there is no reason. */
   failure = '';
-  /** Bytes of video so far. */
-  videoBytes = 0;
+  /** How the video does; null while that is not known. */
+  figures: VideoFigures | null = null;
 
   readonly #connection: RTCPeerConnection | null;
   readonly #abort = new AbortController();
@@ -167,13 +172,12 @@ export class PeerSocket extends EventTarget implements VideoSource {
   #up(receiver: RTCRtpReceiver): void {
     if (this.#over) return;
     this.readyState = WebSocket.OPEN;
-    this.#stats = setInterval(() => {
-      void receiver.getStats().then((report) => {
-        report.forEach((entry: { type: string; bytesReceived?: number }) => {
-          if (entry.type === 'inbound-rtp') this.videoBytes = entry.bytesReceived ?? 0;
-        });
-      });
-    }, 1_000);
+    const meter = new VideoMeter();
+    const read = async () => {
+      const report = await receiver.getStats();
+      this.figures = meter.read(entriesOf(report), performance.now());
+    };
+    this.#stats = setInterval(() => void read().catch(() => undefined), FIGURES_EVERY);
     this.dispatchEvent(new Event('open'));
   }
 
@@ -235,6 +239,12 @@ export class PeerSocket extends EventTarget implements VideoSource {
 /** Where offers go: beside the WebSocket's address. */
 export function signallingAddress(address: string): string {
   return address.replace(/^ws/, 'http').replace('/stream/v1/', '/rtc/v1/');
+}
+
+function entriesOf(report: RTCStatsReport): [string, unknown][] {
+  const entries: [string, unknown][] = [];
+  report.forEach((entry: unknown, id: string) => entries.push([id, entry]));
+  return entries;
 }
 
 function refusal(response: Response | null): string {

@@ -1,12 +1,12 @@
-import { Box, Button, Chip, Stack, Typography } from '@mui/material';
+import { Box, Button, Chip, Stack } from '@mui/material';
 import { RotateCw } from 'lucide-react';
 import { useState } from 'react';
 import { qualityOf } from '../../stream/latency';
 import type { LatencyQuality } from '../../stream/latency';
-import type { ServerStatus } from '../../stream/room-message';
 import type { StreamSession, StreamState, StreamStats } from '../../stream/session';
 import { Spoken } from '../../ui/spoken';
 import { Dot } from '../../ui/state-chip';
+import { ConnectionFigures } from './connection-figures';
 import { openerOf, ToolPopover } from './tool-popover';
 import type { Opener } from './tool-popover';
 import { useStore } from './use-stream';
@@ -81,21 +81,8 @@ export function StatusChip({ stream }: { stream: StreamSession }) {
         stream={stream}
         onClose={() => setOpen(false)}
       >
-        <Stack spacing={1.5} sx={{ p: 2, width: 320, maxWidth: '100%' }}>
-          <Figure name="Round trip" value={round ?? 'not measured'} />
-          <Figure name="Receiving" value={`${bytes(stats.bytesPerSecond)}/s`} />
-          {served && <Served status={served} />}
-          <Figure name="Transport" value={state.transport === 'webrtc' ? 'WebRTC' : 'WebSocket'} />
-          {state.transportNote !== '' && (
-            <Typography variant="body2" role="note">
-              Not by WebRTC: {state.transportNote} The stream goes on by WebSocket.
-            </Typography>
-          )}
-          <Typography variant="body2" color="textSecondary">
-            Every two seconds a mark travels through the stream to the desktop and back, behind all picture
-            data. The figure is the median of the last five and includes decoding and painting here: it is
-            what a click waits for. Below 100 ms is excellent, below 300 good, below 500 fair.
-          </Typography>
+        <Stack spacing={1.5} sx={{ p: 2, width: 340, maxWidth: '100%' }}>
+          <ConnectionFigures state={state} stats={stats} served={served} />
           <Button
             variant="outlined"
             startIcon={<RotateCw size={16} />}
@@ -110,46 +97,4 @@ export function StatusChip({ stream }: { stream: StreamSession }) {
       </ToolPopover>
     </>
   );
-}
-
-/** What the gateway knows of the stream. */
-function Served({ status }: { status: ServerStatus }) {
-  const ms = (value: number | null) =>
-    value === null ? 'not measured' : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
-  return (
-    <>
-      <Figure name="To the gateway and back" value={ms(status.roundTripMs)} />
-      <Figure name="Age of a frame on arrival" value={ms(status.frameAgeMs)} />
-      <Figure name="From your input to its frame" value={ms(status.clickToPixelMs)} />
-      <Figure
-        name="Frames"
-        value={status.framesPerSecond === null ? 'none' : `${status.framesPerSecond} a second`}
-      />
-      {status.mode === 'hub' && (
-        <>
-          <Figure name="Shared, in quality" value={status.quality ?? 'not known'} />
-          <Figure name="Frames replaced by newer ones" value={String(status.dropped)} />
-        </>
-      )}
-    </>
-  );
-}
-
-function Figure({ name, value }: { name: string; value: string }) {
-  return (
-    <Stack direction="row" sx={{ justifyContent: 'space-between' }}>
-      <Typography variant="body2" color="textSecondary">
-        {name}
-      </Typography>
-      <Typography variant="body2" sx={{ fontWeight: 650, fontVariantNumeric: 'tabular-nums' }}>
-        {value}
-      </Typography>
-    </Stack>
-  );
-}
-
-function bytes(count: number): string {
-  if (count < 1_000) return `${count} B`;
-  if (count < 1_000_000) return `${(count / 1_000).toFixed(0)} kB`;
-  return `${(count / 1_000_000).toFixed(1)} MB`;
 }

@@ -123,7 +123,7 @@ describe('the toolbar', () => {
     [900, 'Connection: Poor, 900 ms'],
   ])('tells %i ms as quality', (latency, name) => {
     renderToolbar(owner);
-    act(() => stream.stats.set({ latency, bytesPerSecond: 10 }));
+    act(() => stream.stats.set({ latency, bytesPerSecond: 10, video: null }));
     expect(screen.getByRole('button', { name })).toBeInTheDocument();
   });
 });
