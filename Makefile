@@ -11,6 +11,8 @@ LDFLAGS := -s -w -X $(OBSERVE).version=$(VERSION) -X $(OBSERVE).commit=$(COMMIT)
 
 # Where `make run` listens and what else it passes: make run ARGS="--listen 0.0.0.0:8443 --tls-self-signed"
 ARGS ?=
+# Which applications `make images` builds; empty: all, and every base.
+IMAGES ?=
 # Which Go packages `make test-go` tests, and with which further flags.
 PKG ?= ./...
 GOTEST ?=
@@ -46,6 +48,15 @@ web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 web/dist/index.html: web/node_modules/.package-lock.json $(WEB_SOURCES)
 	cd web && npm run --silent build
 	@touch $@
+
+.PHONY: images
+images: build ## Build desktop images of the catalog into bin/images (IMAGES="gimp writer" ARCH=amd64,arm64 REGISTRY=… TAG=… PUSH=1)
+	@deploy/debian/install.sh images
+	images/build.sh $(IMAGES)
+
+.PHONY: test-images
+test-images: ## Boot the images that were built, and look at their pictures
+	images/smoke.sh $(IMAGES)
 
 .PHONY: gen
 gen: web/node_modules/.package-lock.json ## Regenerate all generated files: SQL, OpenAPI, TypeScript

@@ -138,19 +138,35 @@ publish() {
   rm -f "$digest"
 }
 
-size() { "${buildah[@]}" inspect --type image --format '{{.OCIv1.RootFS.DiffIDs}}' "$1" | wc -w; }
+# possible FOLDER: whether the distribution can be had here: from packages, its keys must be there.
+possible() {
+  local distribution=${1#base/} keyring
+  [ "$FROM_PACKAGES" = 1 ] && [ "$distribution" != "$1" ] || return 0
+  distribution=${distribution%%-*}
+  [ -e "$work/base/$distribution/bootstrap" ] || return 1
+  keyring=$(cut -d' ' -f4 "$work/base/$distribution/bootstrap")
+  [ -e "$keyring" ]
+}
 
-printf 'image\tarchitecture\tseconds\tbytes\tlayers\n' >"$OUT/report.tsv"
+# bytes IMAGE: of all its files.
+bytes() {
+  local container size
+  container=$("${buildah[@]}" from --pull=false "$1")
+  size=$(du -sbx "$("${buildah[@]}" mount "$container")" | cut -f1)
+  "${buildah[@]}" rm "$container" >/dev/null
+  echo "$size"
+}
+
+printf 'image\tarchitecture\tseconds\tbytes\n' >"$OUT/report.tsv"
 while read -r folder image from architectures; do
-  case $folder in base/alpine*) [ "$FROM_PACKAGES" = 0 ] || { echo "left out without a registry: $folder" >&2; continue; } ;; esac
+  possible "$folder" || { echo "left out, since no registry can be reached and its packages cannot be verified: $folder" >&2; continue; }
   [ ! -e "$work/$folder/downloads" ] || download "$work/$folder"
   for arch in ${ARCH//,/ }; do
     case ,$architectures, in *,"$arch",*) ;; *) continue ;; esac
     began=$(date +%s.%N)
     build "$folder" "$image" "$from" "$arch"
     took=$(awk -v a="$began" -v b="$(date +%s.%N)" 'BEGIN {printf "%.1f", b - a}')
-    bytes=$("${buildah[@]}" images --json "$image-$arch" | sed -n 's/.*"size": "\(.*\)".*/\1/p')
-    printf '%s\t%s\t%s\t%s\t%s\n' "$folder" "$arch" "$took" "$bytes" "$(size "$image-$arch")" | tee -a "$OUT/report.tsv"
+    printf '%s\t%s\t%s\t%s\n' "$folder" "$arch" "$took" "$(bytes "$image-$arch")" | tee -a "$OUT/report.tsv"
   done
   case $folder in desktop/*) publish "$folder" "$image" ;; esac
 done <"$work/images"

@@ -106,3 +106,31 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestEveryMistakeOfAnImageIsTold(t *testing.T) {
+	text, err := builtin.ReadFile("catalog/terminal.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Parse([]byte(string(text) + "image:\n  base: Debian\n  packages: ['; rm']\n  command: ['']\n  architectures: [vax]\n  writable: ['/a b']\n" +
+		"  downloads:\n    - {url: 'ftp://x/y', sha256: 'x', architecture: m68k, to: relative, strip: 3}\n    - {url: 'https://x/y.deb', sha256: 'x', to: /opt}\n"))
+	if err == nil {
+		t.Fatal("it passed")
+	}
+	for _, want := range []string{"image.base:", "image.packages:", "image.command:", "image.architectures:", "image.writable:", "downloads[0].url:",
+		"downloads[0].sha256:", "downloads[0].architecture:", "downloads[0].to:", "downloads[0].strip:", "downloads[1].to:"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%s is not told:\n%v", want, err)
+		}
+	}
+}
+
+func TestBases(t *testing.T) {
+	list, err := Bases()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(list) < 3 {
+		t.Errorf("only %d distributions", len(list))
+	}
+}

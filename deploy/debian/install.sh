@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that StreamSpace needs, when they are missing.
-# usage: install.sh SET...    sets: run, test, bench
+# usage: install.sh SET...    sets: run, test, bench, images
 # Safe to repeat and to interrupt: it asks dpkg what is there each time.
 set -euo pipefail
 
@@ -14,6 +14,7 @@ run=(
   xterm pcmanfm mousepad galculator                                               # the first four applications
 )
 test=(redis-server nginx-full haproxy python3 gcc libc6-dev chromium xdotool xclip x11-utils x11-apps tigervnc-tools procps)
+images=(buildah skopeo mmdebstrap debian-archive-keyring bubblewrap curl unzip qemu-user-static binfmt-support) # desktop images, also of other architectures
 bench=(websockify nginx-full libnginx-mod-stream iproute2 chromium x11-apps)
 
 wanted=()
@@ -22,7 +23,8 @@ for set in "$@"; do
     run) wanted+=("${run[@]}") ;;
     test) wanted+=("${test[@]}") ;;
     bench) wanted+=("${bench[@]}") ;;
-    *) echo "install.sh: no such set: $set (run, test, bench)" >&2; exit 2 ;;
+    images) wanted+=("${images[@]}") ;;
+    *) echo "install.sh: no such set: $set (run, test, bench, images)" >&2; exit 2 ;;
   esac
 done
 

@@ -2,6 +2,7 @@ package recipe
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,6 +17,7 @@ import (
 // made of (none means all), and their templates:
 //
 //	dir/images             a line for each image, bases first: folder, name, the folder or image it is FROM, architectures
+//	dir/docker-bake.json   the same for docker buildx bake
 //	dir/base/DISTRIBUTION, dir/base/DISTRIBUTION-ENVIRONMENT, dir/desktop/APPLICATION
 //	dir/templates/APPLICATION.yaml
 //
@@ -29,7 +31,8 @@ func Write(dir string, catalog *images.Catalog, applications []string, names Nam
 	if err != nil {
 		return err
 	}
-	w := writer{dir: dir, names: names, done: make(map[string]bool)}
+	w := writer{dir: dir, names: names, done: make(map[string]bool),
+		bake: bake{Group: make(map[string]bakeGroup), Target: make(map[string]bakeTarget)}}
 	if len(applications) == 0 {
 		for _, b := range bases {
 			for _, environment := range images.Environments {
@@ -44,7 +47,11 @@ func Write(dir string, catalog *images.Catalog, applications []string, names Nam
 			return fmt.Errorf("%s: %w", a.Name, err)
 		}
 	}
-	return w.file("images", w.list.Bytes())
+	text, err := w.bake.text()
+	if err != nil {
+		return err
+	}
+	return errors.Join(w.file("images", w.list.Bytes()), w.file("docker-bake.json", text))
 }
 
 func choose(catalog *images.Catalog, names []string) ([]images.Application, error) {
@@ -66,6 +73,7 @@ type writer struct {
 	dir   string
 	names Names
 	list  bytes.Buffer
+	bake  bake
 	done  map[string]bool // bases
 }
 
@@ -129,6 +137,7 @@ func (w *writer) image(name, reference, from string, architectures []string, fol
 			return err
 		}
 	}
+	w.bake.add(name, reference, from, architectures)
 	_, err := fmt.Fprintf(&w.list, "%s %s %s %s\n", name, reference, from, strings.Join(architectures, ","))
 	return err
 }
