@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // Key is a private key and the id under which its public half is known.
@@ -115,7 +116,7 @@ func loadKey(path string) (Key, error) {
 	if !info.Mode().IsRegular() || info.Size() > maxKeyFile {
 		return Key{}, fmt.Errorf("ticket key %s is not a key file", path)
 	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+	if mode := info.Mode().Perm(); !private(info) {
 		return Key{}, fmt.Errorf("ticket key %s has mode %04o: others may read it; make it 0600 after asking who did", path, mode)
 	}
 	text := make([]byte, info.Size())
@@ -130,11 +131,22 @@ func loadKey(path string) (Key, error) {
 	if err != nil {
 		return Key{}, fmt.Errorf("parsing ticket key %s: %w", path, err)
 	}
-	private, ok := parsed.(ed25519.PrivateKey)
+	key, ok := parsed.(ed25519.PrivateKey)
 	if !ok {
 		return Key{}, fmt.Errorf("ticket key %s is a %T, not Ed25519", path, parsed)
 	}
-	return Key{id: keyID(private.Public().(ed25519.PublicKey)), private: private}, nil
+	return Key{id: keyID(key.Public().(ed25519.PublicKey)), private: key}, nil
+}
+
+// private says whether nobody but us can read the file. One of root's that our
+// group may read counts: so Kubernetes hands Secrets to those who are not root.
+func private(info fs.FileInfo) bool {
+	mode := info.Mode().Perm()
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if ok && owner.Uid == 0 && os.Geteuid() != 0 && int(owner.Gid) != 0 {
+		return mode&0o037 == 0
+	}
+	return mode&0o077 == 0
 }
 
 // createKey writes the whole file under another name and then links it to

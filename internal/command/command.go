@@ -60,6 +60,9 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
   streamspace gateway       one of a fleet's gateways
   streamspace ticket-keys   print what gateways check tickets with
 
+  streamspace setup         make the secrets of an installation in Kubernetes
+  streamspace migrate       bring a database to this version
+
   streamspace catalog       make images and templates of the catalog
   streamspace bench         measure remote desktops, this one and others
   streamspace config        print the annotated configuration file`,
@@ -73,7 +76,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		return mistake{fmt.Errorf("%w\nrun '%s --help' for all flags", err, cmd.CommandPath())}
 	})
 	root.AddCommand(newUp(stdout, stderr), newControlPlane(stdout, stderr), newGateway(stdout, stderr), newTicketKeys(stdout),
-		newConfig(stdout), newCatalog(stdout), newBench(stderr), newVersion(stdout))
+		newConfig(stdout), newCatalog(stdout), newSetup(stdout), newMigrate(stdout, stderr), newBench(stderr), newVersion(stdout))
 	return root
 }
 
