@@ -40,6 +40,7 @@ type Broker interface {
 	Claims
 	Presence
 	Admission
+	Rates
 	Thumbnails
 	Fleet
 
@@ -161,6 +162,25 @@ type Admission interface {
 	// with a ticket issued at issued, if there is one. Of the viewer its ID,
 	// Session, User and Share count.
 	Revoked(ctx context.Context, viewer Viewer, issued time.Time) (Revocation, bool, error)
+}
+
+// Allowance is what somebody may do at all processes together: so much at once, and
+// so much a second after that. All who name a key name the same numbers.
+type Allowance struct {
+	Key   string  // what, and whose: at most MaxAllowanceKey bytes
+	Rate  float64 // a second
+	Burst float64
+}
+
+// MaxAllowanceKey bounds a key in bytes: an address or an id, and a word before it.
+const MaxAllowanceKey = 128
+
+// Rates counts what processes let through together.
+type Rates interface {
+	// Spend takes n of the allowance and returns zero, or takes nothing and returns
+	// how long there is nothing left. What is taken may be more than there is: the
+	// next one waits for it.
+	Spend(ctx context.Context, allowance Allowance, n float64) (wait time.Duration, err error)
 }
 
 // MaxThumbnail bounds a picture in bytes: a 320 by 200 JPEG has about 15 KiB,

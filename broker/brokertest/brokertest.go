@@ -48,7 +48,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Harness) {
 		name  string
 		tests []test
 	}{
-		{"Routes", routes}, {"Claims", claims}, {"Admission", admission},
+		{"Routes", routes}, {"Claims", claims}, {"Admission", admission}, {"Rates", rates},
 		{"Presence", presence}, {"Thumbnails", thumbnails}, {"Fleet", fleet}, {"Subscriptions", subscriptions},
 		{"Resets", resets},
 	} {

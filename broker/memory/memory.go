@@ -31,6 +31,7 @@ type Broker struct {
 	revocations   table[target, broker.Revocation]                                     // guarded by mu
 	thumbnails    table[streamspace.SessionID, broker.Thumbnail]                       // guarded by mu; MaxThumbnail bytes each
 	nodes         table[streamspace.GatewayID, broker.Node]                            // guarded by mu
+	spent         table[string, time.Time]                                             // guarded by mu; when each allowance is whole again
 	subscriptions map[*subscription]struct{}                                           // guarded by mu
 	sweepAt       time.Time                                                            // guarded by mu
 }
@@ -47,6 +48,7 @@ func New(now func() time.Time) *Broker {
 		revocations:   make(table[target, broker.Revocation]),
 		thumbnails:    make(table[streamspace.SessionID, broker.Thumbnail]),
 		nodes:         make(table[streamspace.GatewayID, broker.Node]),
+		spent:         make(table[string, time.Time]),
 		subscriptions: make(map[*subscription]struct{}),
 	}
 }

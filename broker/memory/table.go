@@ -59,6 +59,7 @@ func (b *Broker) sweep(now time.Time) {
 	b.revocations.sweep(now)
 	b.thumbnails.sweep(now)
 	b.nodes.sweep(now)
+	b.spent.sweep(now)
 	for session, viewers := range b.viewers {
 		if viewers.sweep(now) {
 			b.tell(broker.Event{Kind: broker.EventPresence, Session: session})

@@ -27,6 +27,7 @@ const buckets = 64
 //	<prefix>:{<bucket>}:life               string: changes when the bucket was emptied
 //	<prefix>:{nodes}:ends, …:nodes         like a session's viewers, of gateways
 //	<prefix>:ticket:<ticket>               string, redeem.lua
+//	<prefix>:spent:<key>                   string, spend.lua
 //	<prefix>:events:<kind>                 channel
 type keys struct{ prefix string }
 
@@ -55,6 +56,8 @@ func (k keys) nodes() []string {
 func (k keys) ticket(ticket streamspace.TicketID) string {
 	return k.prefix + ":ticket:" + string(ticket)
 }
+
+func (k keys) spent(key string) string { return k.prefix + ":spent:" + key }
 
 func (k keys) channels() string { return k.prefix + ":events:" }
 

@@ -35,6 +35,8 @@ var (
 	redeemLua string
 	//go:embed lua/revoke.lua
 	revokeLua string
+	//go:embed lua/spend.lua
+	spendLua string
 	//go:embed lua/picture.lua
 	pictureLua string
 	//go:embed lua/announce.lua
@@ -50,7 +52,7 @@ type scripts struct {
 	hold, release               *client.Script
 	publish, withdraw, tell     *client.Script
 	join, leave, viewers, touch *client.Script
-	redeem, revoke              *client.Script
+	redeem, revoke, spend       *client.Script
 	picture                     *client.Script
 	announce, nodes             *client.Script
 }
@@ -62,7 +64,7 @@ func newScripts(clock string) *scripts {
 		hold: with(holdLua), release: with(releaseLua),
 		publish: with(publishLua), withdraw: with(withdrawLua), tell: with(tellLua),
 		join: with(joinLua), leave: with(leaveLua), viewers: with(viewersLua), touch: with(touchLua),
-		redeem: with(redeemLua), revoke: with(revokeLua),
+		redeem: with(redeemLua), revoke: with(revokeLua), spend: with(spendLua),
 		picture: with(pictureLua), announce: with(announceLua), nodes: with(nodesLua),
 	}
 }

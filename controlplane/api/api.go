@@ -57,6 +57,7 @@ type Broker interface {
 	ThumbnailTaken(ctx context.Context, session streamspace.SessionID) (time.Time, error)
 	Glance(ctx context.Context, session streamspace.SessionID) error
 	Subscribe(ctx context.Context, buffer int) (broker.Subscription, error)
+	broker.Rates
 }
 
 // DefaultSessionsPerUser is the quota when Options name none.
@@ -93,10 +94,10 @@ type API struct {
 	metrics *metrics       // has its own locks
 
 	// Each has its own lock.
-	byAddress      *buckets
-	byCaller       *buckets
-	joinsByAddress *buckets
-	joinsByShare   *buckets
+	byAddress      *limit
+	byCaller       *limit
+	joinsByAddress *limit
+	joinsByShare   *limit
 	glances        *buckets // by session
 	idempotency    *idempotency
 	hub            *hub
@@ -136,8 +137,10 @@ func New(o Options) (*API, error) {
 	}
 	a := &API{
 		Options: o, mux: http.NewServeMux(), text: document, metrics: newMetrics(o.Registerer),
-		byAddress: newBuckets(addressRate, addressBurst, o.Now), byCaller: newBuckets(callerRate, callerBurst, o.Now),
-		joinsByAddress: newBuckets(joinRate, joinBurst, o.Now), joinsByShare: newBuckets(joinRate, joinBurst, o.Now),
+		byAddress:      newLimit("address", addressRate, addressBurst, o.Broker, o.Now),
+		byCaller:       newLimit("caller", callerRate, callerBurst, o.Broker, o.Now),
+		joinsByAddress: newLimit("joins", joinRate, joinBurst, o.Broker, o.Now),
+		joinsByShare:   newLimit("joins", joinRate, joinBurst, o.Broker, o.Now),
 		glances: newBuckets(glanceRate, glanceBurst, o.Now), idempotency: newIdempotency(o.Now),
 	}
 	a.hub = newHub(a)
