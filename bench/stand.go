@@ -127,11 +127,19 @@ func (s Settings) turns(ctx context.Context, table *report.Table, st *stand, mea
 
 // onPath runs measure with a place at the far end of an emulated line, and what
 // viewers at its near end dial with; without a line both are this machine.
-func onPath(ctx context.Context, path *wan.Path, measure func(peer.Place, target.Options) error) (err error) {
+func onPath(ctx context.Context, path *wan.Path, measure func(peer.Place, target.Options) error) error {
 	if path == nil {
 		return measure(peer.Here(), target.Options{})
 	}
-	network, err := wan.New(wan.Both(*path))
+	return onNetwork(ctx, wan.Both(*path), func(network *wan.Network) error {
+		far := peer.Place{Address: network.Far.Address, Start: network.Far.Start, Dial: network.Far.Dial}
+		return measure(far, target.Options{Dial: network.Near.Dial})
+	})
+}
+
+// onNetwork runs measure with an emulated line.
+func onNetwork(ctx context.Context, config wan.Config, measure func(*wan.Network) error) (err error) {
+	network, err := wan.New(config)
 	if err != nil {
 		return err
 	}
@@ -145,8 +153,7 @@ func onPath(ctx context.Context, path *wan.Path, measure func(peer.Place, target
 		carrying.Wait()
 		err = errors.Join(err, carried)
 	}()
-	far := peer.Place{Address: network.Far.Address, Start: network.Far.Start, Dial: network.Far.Dial}
-	return measure(far, target.Options{Dial: network.Near.Dial})
+	return measure(network)
 }
 
 // standVersions are those of the programs of a stand.

@@ -34,8 +34,9 @@ func Serve(ctx context.Context, program string) (*Server, error) {
 	return ServeAt(ctx, peer.Here(), program, nil)
 }
 
-// ServeAt is Serve in a place, with further templates: file names and texts.
-func ServeAt(ctx context.Context, place peer.Place, program string, templates map[string]string) (*Server, error) {
+// ServeAt is Serve in a place, with further templates, file names and texts, and
+// further flags.
+func ServeAt(ctx context.Context, place peer.Place, program string, templates map[string]string, flags ...string) (*Server, error) {
 	path, err := exec.LookPath(program)
 	if err != nil {
 		return nil, fmt.Errorf("%s is %w: make build", program, peer.ErrMissing)
@@ -45,14 +46,14 @@ func ServeAt(ctx context.Context, place peer.Place, program string, templates ma
 		return nil, fmt.Errorf("making a data folder: %w", err)
 	}
 	s := &Server{Username: "admin", Password: rand.Text(), place: place, folder: folder}
-	if err := s.launch(ctx, path, templates); err != nil {
+	if err := s.launch(ctx, path, templates, flags); err != nil {
 		s.Stop()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *Server) launch(ctx context.Context, path string, templates map[string]string) error {
+func (s *Server) launch(ctx context.Context, path string, templates map[string]string, flags []string) error {
 	// Sandboxes of other users must be able to pass through the folder.
 	if err := os.Chmod(s.folder, 0o755); err != nil {
 		return fmt.Errorf("opening the data folder: %w", err)
@@ -75,9 +76,9 @@ func (s *Server) launch(ctx context.Context, path string, templates map[string]s
 		return err
 	}
 	s.Base = "http://" + address
-	command := exec.Command(path, "up", "--listen", address,
+	command := exec.Command(path, append([]string{"up", "--listen", address,
 		"--data-dir", filepath.Join(s.folder, "data"), "--admin-password-file", passwordFile,
-		"--template-dir", catalog)
+		"--template-dir", catalog}, flags...)...)
 	command.Stdout = io.Discard
 	if s.process, err = peer.Launch(s.place, command); err != nil {
 		return err
