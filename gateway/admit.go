@@ -91,8 +91,8 @@ func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, requestID strin
 	if !errors.As(err, &no) {
 		no = &refusal{status: http.StatusServiceUnavailable, code: streamspace.CodeUnavailable, detail: "the broker does not answer", retry: retryAfter}
 		g.log.Error("admitting a viewer", "request_id", requestID, "error", err)
-	} else {
-		g.log.Info("viewer refused", "request_id", requestID, "code", no.code, "detail", no.detail, "remote_addr", g.remoteAddr(r))
+	} else if unsaid, say := g.strikes.tell(r.Context()); say {
+		g.log.Info("viewer refused", "request_id", requestID, "code", no.code, "detail", no.detail, "remote_addr", g.remoteAddr(r), "unsaid", unsaid)
 	}
 	g.metrics.refused.WithLabelValues(string(no.code)).Inc()
 	no.write(w, requestID)
@@ -116,6 +116,19 @@ func (g *Gateway) admit(r *http.Request, requestID string) (*stream, error) {
 
 // letIn checks who wants to watch, and counts the viewer.
 func (g *Gateway) letIn(r *http.Request, session streamspace.SessionID, requestID string) (*stream, error) {
+	remote := g.remoteAddr(r)
+	if err := g.strikes.check(remote); err != nil {
+		return nil, err
+	}
+	s, err := g.present(r, session, remote, requestID)
+	if no := new(refusal); errors.As(err, &no) && no.status == http.StatusUnauthorized {
+		g.strikes.note(r.Context(), remote)
+	}
+	return s, err
+}
+
+// present checks the ticket, and what it is for.
+func (g *Gateway) present(r *http.Request, session streamspace.SessionID, remote netip.Addr, requestID string) (*stream, error) {
 	pass, err := g.verify(r, session)
 	if err != nil {
 		return nil, refusedTicket(err)
@@ -127,7 +140,7 @@ func (g *Gateway) letIn(r *http.Request, session streamspace.SessionID, requestI
 	if !g.originAllowed(r, claims.Origin) {
 		return nil, &refusal{status: http.StatusForbidden, code: streamspace.CodeOriginForbidden, detail: "this page may not open streams"}
 	}
-	s := newStream(g, claims, g.remoteAddr(r), requestID)
+	s := newStream(g, claims, remote, requestID)
 	s.controlled = pass.Control
 	if err := g.reserve(s); err != nil {
 		return nil, err
@@ -196,12 +209,16 @@ func (g *Gateway) reserve(s *stream) error {
 	case over(g.perSession[s.claims.Session], g.limits.PerSession):
 		full.detail = "the session has all the viewers it can serve"
 		return full
+	case s.claims.User != "" && over(g.perUser[s.claims.User], g.limits.PerUser):
+		full.detail = "this user has all the streams one may have"
+		return full
 	case over(g.perAddress[subscriber(s.remote)], g.limits.PerAddress):
 		full.detail = "too many streams from this address"
 		return full
 	}
 	g.streams[s] = struct{}{}
 	g.perSession[s.claims.Session]++
+	g.perUser[s.claims.User]++
 	g.perAddress[subscriber(s.remote)]++
 	g.group.Add(1)
 	g.metrics.viewers.Inc()
@@ -214,6 +231,7 @@ func (g *Gateway) release(s *stream) {
 	defer g.mu.Unlock()
 	delete(g.streams, s)
 	countDown(g.perSession, s.claims.Session)
+	countDown(g.perUser, s.claims.User)
 	countDown(g.perAddress, subscriber(s.remote))
 	g.metrics.viewers.Dec()
 	g.group.Done()

@@ -9,8 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gorilla/websocket"
+
 	"github.com/streamspace/streamspace"
 	"github.com/streamspace/streamspace/broker"
+	"github.com/streamspace/streamspace/broker/memory"
 	"github.com/streamspace/streamspace/gateway"
 	"github.com/streamspace/streamspace/gateway/ticket"
 )
@@ -211,4 +214,69 @@ func TestForwardedAddressesNeedATrustedProxy(t *testing.T) {
 	if code := h.refused(h.url(session, two), http.Header{"X-Forwarded-For": {"192.0.2.2"}}, http.StatusServiceUnavailable); code != streamspace.CodeGatewayFull {
 		t.Errorf("got %s", code)
 	}
+}
+
+// Who tries tickets is refused without a look at them, at every gateway, and is not
+// written about without end; others come in.
+func TestTooManyBadTickets(t *testing.T) {
+	t.Parallel()
+	proxies := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	at, key := memory.New(time.Now), ticket.NewKey()
+	first := newHouseAt(t, at, key, func(o *gateway.Options) { o.TrustedProxies = proxies })
+	second := newHouseAt(t, at, key, func(o *gateway.Options) { o.TrustedProxies = proxies })
+	session := streamspace.NewSessionID()
+	first.publish(session, newDesktop(t, silent).address, 1)
+	from := func(address string) http.Header { return http.Header{"X-Forwarded-For": {address}} }
+	try := func(h *house, address, pass string) int {
+		conn, response, err := websocket.DefaultDialer.Dial(h.url(session, pass), from(address))
+		if err == nil {
+			conn.Close()
+		}
+		if response == nil {
+			t.Fatal(err)
+		}
+		return response.StatusCode
+	}
+	const bad, attempts = "192.0.2.66", 160
+	limited := 0
+	for i := range attempts {
+		if try([]*house{first, second}[i%2], bad, "let-me-in") == http.StatusTooManyRequests {
+			limited++
+		}
+	}
+	if limited < 20 {
+		t.Errorf("of %d bad tickets at two gateways %d were refused for their number", attempts, limited)
+	}
+	pass, _ := first.mint(session)
+	if status := try(first, "192.0.2.77", pass); status != http.StatusSwitchingProtocols {
+		t.Errorf("another with a good ticket: %d", status)
+	}
+	eventually(t, "lines not to be written", func() bool {
+		try(first, bad, "let-me-in")
+		return first.metric("refused_total") > float64(2*strings.Count(first.log.String(), "viewer refused"))
+	})
+}
+
+func TestTooManyStreamsOfAUser(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, func(o *gateway.Options) { o.Limits.PerUser = 2 })
+	session := streamspace.NewSessionID()
+	h.publish(session, newDesktop(t, silent).address, 1)
+	user := streamspace.NewUserID()
+	mint := func(user streamspace.UserID) string {
+		pass, _, err := h.minter.Mint(ticket.Grant{Session: session, User: user, Permissions: streamspace.OwnerPermissions})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pass.Reveal()
+	}
+	first := h.dial(h.url(session, mint(user)), nil)
+	h.dial(h.url(session, mint(user)), nil)
+	if code := h.refused(h.url(session, mint(user)), nil, http.StatusServiceUnavailable); code != streamspace.CodeGatewayFull {
+		t.Errorf("one too many: %s", code)
+	}
+	h.dial(h.url(session, mint(streamspace.NewUserID())), nil)
+	first.conn.Close()
+	eventually(t, "room for another", func() bool { return h.metric("viewers") == 2 })
+	h.dial(h.url(session, mint(user)), nil)
 }

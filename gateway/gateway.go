@@ -44,6 +44,7 @@ type Broker interface {
 	Route(ctx context.Context, session streamspace.SessionID) (broker.Route, error)
 	Want(ctx context.Context, session streamspace.SessionID) error
 	broker.Claims
+	broker.Rates
 	Join(ctx context.Context, viewer broker.Viewer, ttl time.Duration) error
 	Leave(ctx context.Context, viewer broker.Viewer) error
 	Touch(ctx context.Context, session streamspace.SessionID, at time.Time) error
@@ -90,12 +91,14 @@ type Options struct {
 type Limits struct {
 	Viewers    int // of this gateway: 10,000, with two descriptors each
 	PerSession int // 1,000: all but the first cost what sending costs
+	PerUser    int // 100: windows of everything that one person may run; guests have their session's
 	PerAddress int // 256: an office behind one address, not a botnet
 }
 
 func (l Limits) withDefaults() Limits {
 	l.Viewers = cmp.Or(l.Viewers, 10_000)
 	l.PerSession = cmp.Or(l.PerSession, 1000)
+	l.PerUser = cmp.Or(l.PerUser, 100)
 	l.PerAddress = cmp.Or(l.PerAddress, 256)
 	return l
 }
@@ -149,6 +152,7 @@ type Gateway struct {
 	load        *load
 	limits      Limits
 	timing      Timing
+	strikes     *strikes
 	tuner       *socketTuner
 	upgrader    websocket.Upgrader
 	buffers     *relay.Buffers
@@ -170,6 +174,7 @@ type Gateway struct {
 	phase      phase                              // guarded by mu
 	streams    map[*stream]struct{}               // guarded by mu
 	perSession map[streamspace.SessionID]int      // guarded by mu
+	perUser    map[streamspace.UserID]int         // guarded by mu
 	perAddress map[netip.Prefix]int               // guarded by mu
 	desktops   map[streamspace.SessionID]*desktop // guarded by mu
 }
@@ -207,8 +212,8 @@ func New(options Options) (*Gateway, error) {
 		limits: options.Limits.withDefaults(), timing: options.Timing.withDefaults(),
 		tuner: newSocketTuner(options.Sockets, log), buffers: relay.NewBuffers(), drained: make(chan struct{}), again: make(chan struct{}, 1),
 		streams:    make(map[*stream]struct{}),
-		perSession: make(map[streamspace.SessionID]int), perAddress: make(map[netip.Prefix]int),
-		desktops: make(map[streamspace.SessionID]*desktop),
+		perSession: make(map[streamspace.SessionID]int), perUser: make(map[streamspace.UserID]int), perAddress: make(map[netip.Prefix]int),
+		desktops: make(map[streamspace.SessionID]*desktop), strikes: newStrikes(options.Broker),
 	}
 	g.upgrader = newUpgrader()
 	g.load = &counters.load

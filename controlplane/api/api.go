@@ -21,6 +21,7 @@ import (
 
 	"github.com/streamspace/streamspace"
 	"github.com/streamspace/streamspace/broker"
+	"github.com/streamspace/streamspace/broker/quota"
 	"github.com/streamspace/streamspace/controlplane/identity"
 	"github.com/streamspace/streamspace/controlplane/runtime"
 	"github.com/streamspace/streamspace/controlplane/store"
@@ -60,6 +61,15 @@ type Broker interface {
 	broker.Rates
 }
 
+// Rates that no person and no honest program reaches: opening the web UI costs
+// about ten requests. What guards passwords is identity's throttle.
+const (
+	addressRate  = 100 // requests a second; many people may share an address
+	addressBurst = 600
+	callerRate   = 50
+	callerBurst  = 300
+)
+
 // DefaultSessionsPerUser is the quota when Options name none.
 const DefaultSessionsPerUser = 5
 
@@ -94,11 +104,11 @@ type API struct {
 	metrics *metrics       // has its own locks
 
 	// Each has its own lock.
-	byAddress      *limit
-	byCaller       *limit
-	joinsByAddress *limit
-	joinsByShare   *limit
-	glances        *buckets // by session
+	byAddress      *quota.Quota
+	byCaller       *quota.Quota
+	joinsByAddress *quota.Quota
+	joinsByShare   *quota.Quota
+	glances        *quota.Quota // by session
 	idempotency    *idempotency
 	hub            *hub
 	places         places
@@ -137,11 +147,11 @@ func New(o Options) (*API, error) {
 	}
 	a := &API{
 		Options: o, mux: http.NewServeMux(), text: document, metrics: newMetrics(o.Registerer),
-		byAddress:      newLimit("address", addressRate, addressBurst, o.Broker, o.Now),
-		byCaller:       newLimit("caller", callerRate, callerBurst, o.Broker, o.Now),
-		joinsByAddress: newLimit("joins", joinRate, joinBurst, o.Broker, o.Now),
-		joinsByShare:   newLimit("joins", joinRate, joinBurst, o.Broker, o.Now),
-		glances: newBuckets(glanceRate, glanceBurst, o.Now), idempotency: newIdempotency(o.Now),
+		byAddress:      quota.New("address", addressRate, addressBurst, o.Broker, o.Now),
+		byCaller:       quota.New("caller", callerRate, callerBurst, o.Broker, o.Now),
+		joinsByAddress: quota.New("joins", joinRate, joinBurst, o.Broker, o.Now),
+		joinsByShare:   quota.New("joins", joinRate, joinBurst, o.Broker, o.Now),
+		glances:        quota.New("glances", glanceRate, glanceBurst, nil, o.Now), idempotency: newIdempotency(o.Now),
 	}
 	a.hub = newHub(a)
 	a.register(a.mux)

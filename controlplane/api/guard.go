@@ -64,7 +64,7 @@ func (a *API) admit(r *http.Request, x *exchange, to route, roles []streamspace.
 		return a.problemOf(r.Context(), err)
 	}
 	x.user, x.caller = principal.ID, caller{Principal: principal, visit: x.visit}
-	if wait := a.byCaller.take(r.Context(), string(principal.ID)); wait > 0 {
+	if wait := a.byCaller.Take(r.Context(), string(principal.ID)); wait > 0 {
 		return tooManyRequests(wait)
 	}
 	if !byKey && to.unsafe() && !identity.ValidCSRFToken(x.visit.token, r.Header.Get(csrfHeader)) {

@@ -38,7 +38,7 @@ func (a *API) joinSession(ctx context.Context, v visit, in *joinInput) (*joinOut
 	if err != nil {
 		return nil, err
 	}
-	if wait := a.joinsByAddress.take(ctx, identity.Network(v.RemoteAddr)); wait > 0 {
+	if wait := a.joinsByAddress.Take(ctx, identity.Network(v.RemoteAddr)); wait > 0 {
 		a.metrics.joins.WithLabelValues("throttled").Inc()
 		return nil, tooManyRequests(wait)
 	}
@@ -91,7 +91,7 @@ func (a *API) linked(ctx context.Context, v visit, token string) (store.Share, s
 	if subtle.ConstantTimeCompare(share.TokenHash, hash) != 1 {
 		return store.Share{}, row, a.refuseJoin(ctx, v)
 	}
-	if wait := a.joinsByShare.take(ctx, string(share.ID)); wait > 0 {
+	if wait := a.joinsByShare.Take(ctx, string(share.ID)); wait > 0 {
 		a.metrics.joins.WithLabelValues("throttled").Inc()
 		return store.Share{}, row, tooManyRequests(wait)
 	}
@@ -112,7 +112,7 @@ func (a *API) linked(ctx context.Context, v visit, token string) (store.Share, s
 
 // refuseJoin is the one answer to every link that does not let in.
 func (a *API) refuseJoin(ctx context.Context, v visit) error {
-	a.joinsByAddress.spend(ctx, identity.Network(v.RemoteAddr), refusedJoinCost)
+	a.joinsByAddress.Spend(ctx, identity.Network(v.RemoteAddr), refusedJoinCost)
 	a.metrics.joins.WithLabelValues("denied").Inc()
 	a.Identity.AuditGuest(ctx, v.Visitor, identity.Entry{Action: "share.join", Outcome: identity.OutcomeDenied})
 	return problem(streamspace.CodeNotFound, "This link is not valid, or no longer. Ask whoever gave it to you for a new one.")

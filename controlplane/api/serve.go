@@ -49,7 +49,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 			panic(http.ErrAbortHandler) // the answer has begun: only cutting it tells the client
 		}
 	}()
-	if wait := a.byAddress.take(r.Context(), identity.Network(x.visit.RemoteAddr)); wait > 0 {
+	if wait := a.byAddress.Take(r.Context(), identity.Network(x.visit.RemoteAddr)); wait > 0 {
 		a.writeProblem(recorder, x, tooManyRequests(wait))
 		return
 	}

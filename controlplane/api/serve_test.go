@@ -143,27 +143,6 @@ func TestRateLimits(t *testing.T) {
 	}
 }
 
-func TestBucketsAreBounded(t *testing.T) {
-	t.Parallel()
-	now := time.Unix(0, 0)
-	b := newBuckets(1, 2, func() time.Time { return now })
-	for n := range 3 * maxBuckets {
-		b.take(fmt.Sprint(n))
-	}
-	if len(b.byKey) > maxBuckets {
-		t.Errorf("%d buckets", len(b.byKey))
-	}
-	b.take("x")
-	b.take("x")
-	if wait := b.take("x"); wait != time.Second {
-		t.Errorf("the third of two waits %s", wait)
-	}
-	now = now.Add(time.Second)
-	if wait := b.take("x"); wait != 0 {
-		t.Errorf("a second later: %s", wait)
-	}
-}
-
 // Everything that is secret goes through one flow; none of it is in the log.
 func TestSecretsAreNotLogged(t *testing.T) {
 	w := newWorld(t)

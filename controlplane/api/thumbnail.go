@@ -57,7 +57,7 @@ func (a *API) getThumbnail(ctx context.Context, c caller, in *thumbnailInput) (*
 	if !slices.Contains(given.permissions, streamspace.PermissionView) {
 		return nil, notFound("session")
 	}
-	if row.Session.State == streamspace.StateRunning && a.glances.take(string(row.Session.ID)) == 0 {
+	if row.Session.State == streamspace.StateRunning && a.glances.Take(ctx, string(row.Session.ID)) == 0 {
 		if err := a.Broker.Glance(ctx, row.Session.ID); err != nil {
 			a.Logger.Warn("broker does not pass a glance on", "error", err, "session", row.Session.ID)
 		}

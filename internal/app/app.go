@@ -76,7 +76,11 @@ func open(ctx context.Context, settings config.Config, log *slog.Logger, out io.
 	if err != nil {
 		return err
 	}
-	p.stack.Start("listener", func(ctx context.Context) error { return serve(ctx, listener, secure, handler, log) })
+	step := newDoorstep(maxWaiting)
+	if err := p.registry.Register(step.counter()); err != nil {
+		return fmt.Errorf("registering the listener's metrics: %w", err)
+	}
+	p.stack.Start("listener", func(ctx context.Context) error { return serve(ctx, listener, secure, handler, step, log) })
 	if err := p.serveMetrics(ctx); err != nil {
 		return err
 	}
@@ -241,7 +245,9 @@ func (p *parts) startGateway(keys ...ticket.PublicKey) error {
 	var err error
 	p.gateway, err = gateway.New(gateway.Options{
 		Broker: p.broker, Verifier: ticket.NewVerifier(time.Now, keys...), Log: p.log, Registerer: p.registry,
-		Origins: origins, TrustedProxies: p.settings.TrustedProxies, Limits: gateway.Limits{Viewers: p.settings.MaxViewers},
+		Origins: origins, TrustedProxies: p.settings.TrustedProxies,
+		Limits: gateway.Limits{Viewers: p.settings.MaxViewers, PerUser: p.settings.ViewersPerUser, PerAddress: p.settings.ViewersPerAddress},
+
 		URL: own, Region: p.settings.Region, Link: p.neighbours, Ingress: p.balancers,
 	})
 	if err != nil {
@@ -306,7 +312,7 @@ func (p *parts) serveMetrics(ctx context.Context) error {
 	mux.Handle("GET /metrics", observe.Metrics(p.registry))
 	mux.HandleFunc("GET /healthz", observe.Alive)
 	mux.Handle("GET /readyz", &p.ready)
-	p.stack.Start("metrics listener", func(ctx context.Context) error { return serve(ctx, listener, nil, mux, p.log) })
+	p.stack.Start("metrics listener", func(ctx context.Context) error { return serve(ctx, listener, nil, mux, newDoorstep(maxWaiting), p.log) })
 	return nil
 }
 

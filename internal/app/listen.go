@@ -73,7 +73,7 @@ func tlsConfig(settings config.Config, log *slog.Logger) (*tls.Config, error) {
 
 // serve answers on the listener until ctx ends, then stops taking connections
 // and waits for the requests under way. Hijacked ones are their owners'.
-func serve(ctx context.Context, listener net.Listener, secure *tls.Config, handler http.Handler, log *slog.Logger) error {
+func serve(ctx context.Context, listener net.Listener, secure *tls.Config, handler http.Handler, step *doorstep, log *slog.Logger) error {
 	server := &http.Server{
 		Handler:           handler,
 		TLSConfig:         secure,
@@ -82,6 +82,7 @@ func serve(ctx context.Context, listener net.Listener, secure *tls.Config, handl
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // scanners and cut connections
 	}
+	step.guard(server)
 	ended := make(chan error, 1)
 	go func() {
 		if secure != nil {

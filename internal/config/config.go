@@ -43,10 +43,12 @@ type Config struct {
 	WebRTCPublic    []netip.Addr
 	WebRTCLite      bool
 
-	TemplateDir     string // further templates, as *.yaml
-	SessionsPerUser int
-	MaxViewers      int // on this gateway
-	KeepDesktops    bool
+	TemplateDir       string // further templates, as *.yaml
+	SessionsPerUser   int
+	MaxViewers        int // on this gateway
+	ViewersPerUser    int
+	ViewersPerAddress int
+	KeepDesktops      bool
 
 	// Of the processes of a fleet.
 	RedisURL         string   // where they meet. May hold a password: never logged
@@ -60,7 +62,7 @@ type Config struct {
 	Region           string
 	Desktops         string // DesktopsLocal or DesktopsNone
 
-	MetricsListen   string // host:port for /metrics; empty: on Listen, to direct loopback clients only
+	MetricsListen   string        // host:port for /metrics; empty: on Listen, to direct loopback clients only
 	DrainTimeout    time.Duration // comes before ShutdownTimeout
 	ShutdownTimeout time.Duration
 	LogLevel        string
@@ -79,16 +81,18 @@ const (
 // Default is the configuration of a start without any setting.
 func Default() Config {
 	return Config{
-		Listen:          "127.0.0.1:8080",
-		DataDir:         defaultDataDir(),
-		SessionsPerUser: 5,
-		Desktops:        DesktopsLocal,
-		LinkListen:      "0.0.0.0:0",
-		MaxViewers:      9000, // two descriptors each: fits a hard limit of 20,000
-		DrainTimeout:    2 * time.Second,
-		ShutdownTimeout: 20 * time.Second,
-		LogLevel:        "info",
-		LogFormat:       "text",
+		Listen:            "127.0.0.1:8080",
+		DataDir:           defaultDataDir(),
+		SessionsPerUser:   5,
+		Desktops:          DesktopsLocal,
+		LinkListen:        "0.0.0.0:0",
+		ViewersPerUser:    100,
+		ViewersPerAddress: 256,
+		MaxViewers:        9000, // two descriptors each: fits a hard limit of 20,000
+		DrainTimeout:      2 * time.Second,
+		ShutdownTimeout:   20 * time.Second,
+		LogLevel:          "info",
+		LogFormat:         "text",
 	}
 }
 

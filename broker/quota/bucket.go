@@ -1,21 +1,12 @@
-package api
+package quota
 
 import (
 	"sync"
 	"time"
 )
 
-// Rates that no person and no honest program reaches: opening the web UI costs
-// about ten requests. What guards passwords is identity's throttle.
-const (
-	addressRate  = 100 // requests a second; many people may share an address
-	addressBurst = 600
-	callerRate   = 50
-	callerBurst  = 300
-
-	// maxBuckets bounds the memory: about 1 MiB.
-	maxBuckets = 10_000
-)
+// maxBuckets bounds the memory of one quota: about 1 MiB.
+const maxBuckets = 10_000
 
 // buckets are token buckets by key.
 type buckets struct {
@@ -49,11 +40,31 @@ func (b *buckets) take(key string) time.Duration {
 	have.tokens, have.at = b.level(have, now), now
 	if have.tokens < 1 {
 		b.byKey[key] = have
-		return time.Duration((1 - have.tokens) / b.rate * float64(time.Second))
+		return b.until(have.tokens)
 	}
 	have.tokens--
 	b.byKey[key] = have
 	return 0
+}
+
+// empty tells how long there is nothing left, and takes nothing.
+func (b *buckets) empty(key string) time.Duration {
+	now := b.now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	have, ok := b.byKey[key]
+	if !ok {
+		return 0
+	}
+	if level := b.level(have, now); level < 1 {
+		return b.until(level)
+	}
+	return 0
+}
+
+// until is when a level has risen to one.
+func (b *buckets) until(level float64) time.Duration {
+	return time.Duration((1 - level) / b.rate * float64(time.Second))
 }
 
 // spend takes up to n tokens more, for what turned out to cost them.
