@@ -73,6 +73,7 @@ test: deps-test build test-go test-web test-e2e ## Run every test: Go with the r
 deps-test: ## Install what the tests need
 	@deploy/debian/install.sh run test
 	@internal/tools/kubernetes/build.sh >/dev/null
+	@internal/tools/helm/build.sh >/dev/null
 
 .PHONY: test-go
 test-go: ## Run the Go tests (PKG=./rfb/... GOTEST='-run X')

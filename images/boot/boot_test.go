@@ -19,15 +19,17 @@ import (
 	"time"
 
 	"github.com/mitchellh/go-vnc"
+	"sigs.k8s.io/yaml"
 
 	"github.com/streamspace/streamspace/images/agent"
 )
 
 // What smoke.sh hands over. Without it there is nothing to boot.
 const (
-	envRoot    = "STREAMSPACE_BOOT_ROOT"    // the image's root folder, mounted
-	envConfig  = "STREAMSPACE_BOOT_CONFIG"  // a file with what buildah inspect says of it
-	envPicture = "STREAMSPACE_BOOT_PICTURE" // where to write what was seen, as PNG
+	envRoot     = "STREAMSPACE_BOOT_ROOT"     // the image's root folder, mounted
+	envConfig   = "STREAMSPACE_BOOT_CONFIG"   // a file with what buildah inspect says of it
+	envTemplate = "STREAMSPACE_BOOT_TEMPLATE" // the file of its Template
+	envPicture  = "STREAMSPACE_BOOT_PICTURE"  // where to write what was seen, as PNG
 )
 
 const (
@@ -67,6 +69,17 @@ func TestBoot(t *testing.T) {
 	if config.User != "1000:1000" {
 		t.Errorf("the image's user is %q", config.User)
 	}
+	var template struct {
+		Spec struct {
+			WritablePaths []string `json:"writablePaths"`
+		} `json:"spec"`
+	}
+	if text, err = os.ReadFile(os.Getenv(envTemplate)); err == nil {
+		err = yaml.Unmarshal(text, &template)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	spec, err := agent.ReadSpec(filepath.Join(root, config.Cmd[1]))
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +89,7 @@ func TestBoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(shared)
-	run(t, root, shared, config.Env, append(config.Entrypoint, config.Cmd...))
+	run(t, root, shared, template.Spec.WritablePaths, config.Env, append(config.Entrypoint, config.Cmd...))
 
 	rfb := filepath.Join(shared, filepath.Base(spec.RFBSocket))
 	control := filepath.Join(shared, filepath.Base(spec.ControlSocket))
@@ -98,12 +111,15 @@ func TestBoot(t *testing.T) {
 
 // run starts the image as a pod of the operator is: a root that nobody can write
 // to, no capability, no network, an ordinary user, the agent as PID 1.
-func run(t *testing.T, root, shared string, env, argv []string) {
+func run(t *testing.T, root, shared string, writable, env, argv []string) {
 	t.Helper()
 	args := []string{
 		"--ro-bind", root, "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/home/streamspace",
 		"--bind", shared, "/run/streamspace",
 		"--unshare-all", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL", "--new-session", "--die-with-parent", "--as-pid-1", "--clearenv",
+	}
+	for _, path := range writable {
+		args = append(args, "--tmpfs", path)
 	}
 	for _, variable := range env {
 		name, value, _ := strings.Cut(variable, "=")
