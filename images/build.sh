@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Builds desktop images with buildah, from the catalog.
-# usage: images/build.sh [APPLICATION…]        none: all, and every base
+# usage: images/build.sh [APPLICATION…|server|host]        none: all, every base, and the server
+#
+# server is the product's own image, host the one for a machine with Docker (deploy/compose).
 #
 #   REGISTRY, TAG    what images are called (ghcr.io/streamspace, latest)
 #   ARCH             architectures, with commas (this machine's); others run in qemu-user-static
@@ -8,6 +10,7 @@
 #   SNAPSHOT         20261101T000000Z: the distribution's packages as they were then
 #   TEMPLATE_DIR     a folder with files of your own
 #   OUT              where archives, SBOMs and report.tsv go (bin/images)
+#   PREPARE          1: make the build contexts and stop, for docker buildx bake
 #   PUSH             1: to the registry too; COSIGN_KEY: signed with that key, the SBOM attested
 #
 # The same packages make the same layers, whoever builds them and when: what differs from
@@ -40,13 +43,47 @@ mkdir -p "$OUT"
 rm -rf "$work"
 streamspace=${STREAMSPACE:-bin/streamspace}
 [ -x "$streamspace" ] || { echo "images/build.sh: $streamspace is missing: run make build" >&2; exit 1; }
-"$streamspace" catalog recipes "$work" "$@" --registry "$REGISTRY" --tag "$TAG" ${TEMPLATE_DIR:+--template-dir "$TEMPLATE_DIR"}
+applications=() own=() debian=
+for name in "$@"; do
+  case $name in server | host) own+=("$name") ;; *) applications+=("$name") ;; esac
+done
+[ $# -gt 0 ] || own=(server)
+"$streamspace" catalog recipes "$work" "${applications[@]}" --registry "$REGISTRY" --tag "$TAG" ${TEMPLATE_DIR:+--template-dir "$TEMPLATE_DIR"}
 cp -r "$work/templates" "$OUT/"
+if [ $# -gt 0 ] && [ "${#applications[@]}" = 0 ]; then
+  # Of all the recipes, only what these are made of: the server has a system of its own.
+  debian=$(awk '$1 == "base/debian" {print $3}' "$work/images")
+  wanted='^base/debian(-openbox)? '
+  case " ${own[*]} " in *" host "*) ;; *) wanted='^$' ;; esac
+  grep -E "$wanted" "$work/images" >"$work/wanted" || true
+  mv "$work/wanted" "$work/images"
+fi
+for name in "${own[@]}"; do
+  mkdir -p "$work/own/$name"
+  case $name in
+    server)
+      cp deploy/image/Containerfile deploy/image/collect images/base/install "$work/own/$name/"
+      cp "$work/base/debian/bootstrap" "$work/own/$name/"
+      echo "own/server $REGISTRY/streamspace:$TAG ${debian:-$(awk '$1 == "base/debian" {print $3}' "$work/images")} amd64,arm64" >>"$work/images"
+      ;;
+    host)
+      cp deploy/image/host.Containerfile "$work/own/$name/Containerfile"
+      echo "own/host $REGISTRY/streamspace-host:$TAG $REGISTRY/debian-openbox:$TAG amd64,arm64" >>"$work/images"
+      ;;
+  esac
+  [ -e web/dist/index.html ] || { echo "images/build.sh: the web page is missing: run make build" >&2; exit 1; }
+  for arch in ${ARCH//,/ }; do
+    mkdir -p "$work/own/$name/streamspace/$arch"
+    CGO_ENABLED=0 GOARCH=$arch go build -trimpath -buildvcs=false -ldflags "-s -w ${LDFLAGS:-}" -o "$work/own/$name/streamspace/$arch/" ./cmd/streamspace ./cmd/streamspace-agent
+  done
+done
 
 for arch in ${ARCH//,/ }; do
   mkdir -p "$work/agent/$arch"
   CGO_ENABLED=0 GOARCH=$arch go build -trimpath -buildvcs=false -ldflags '-s -w' -o "$work/agent/$arch/" ./cmd/streamspace-agent
 done
+
+for folder in "$work"/base/*/; do cp -r "$work/agent" "$folder"; done
 
 # bootstrap FOLDER ARCH: the distribution's smallest system, from its packages. Prints the image's name.
 bootstrap() {
@@ -100,38 +137,40 @@ build() {
     "$REGISTRY"/*) from=$from-$arch ;;
     *) if [ "$FROM_PACKAGES" = 1 ]; then from=$(bootstrap "$folder" "$arch"); fi ;;
   esac
-  if [ -e "$work/$folder/bootstrap" ] || [ "${folder%%/*}" = base ]; then
-    mkdir -p "$work/$folder/agent"
-    cp -r "$work/agent/." "$work/$folder/agent/"
-  fi
   local snapshot=
   [ -z "$SNAPSHOT" ] || [ ! -e "$work/$folder/bootstrap" ] || snapshot=$(cut -d' ' -f5 "$work/$folder/bootstrap")/$SNAPSHOT
   bud --pull=false --arch "$arch" --build-arg TARGETARCH="$arch" --build-arg FROM="$from" --build-arg SNAPSHOT="$snapshot" \
     --build-arg SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" --tag "$image-$arch" "$work/$folder" >/dev/null
 }
 
-# publish FOLDER IMAGE: an archive with every architecture, its SBOMs, and to the registry what was asked for.
+# publish FOLDER IMAGE: an index of every architecture's image, as an archive with its SBOMs,
+# and to the registry what was asked for.
 publish() {
   local folder=$1 image=$2 name=${1##*/} arch container root digest
   "${buildah[@]}" manifest rm "$image" >/dev/null 2>&1 || true
   "${buildah[@]}" manifest create "$image" >/dev/null
   for arch in ${ARCH//,/ }; do
+    "${buildah[@]}" inspect --type image "$image-$arch" >/dev/null 2>&1 || continue # not for this architecture
     "${buildah[@]}" manifest add --arch "$arch" "$image" "containers-storage:$image-$arch" >/dev/null
     container=$("${buildah[@]}" from --pull=false "$image-$arch")
     root=$("${buildah[@]}" mount "$container")
     "$streamspace" catalog sbom "$root" --name "$image" --architecture "$arch" >"$OUT/$name-$arch.spdx.json"
     "${buildah[@]}" rm "$container" >/dev/null
   done
-  rm -f "$OUT/$name.tar"
-  "${buildah[@]}" manifest push --quiet --all "$image" "oci-archive:$OUT/$name.tar:$image"
+  # Bases have no archives: their layers are in those of the applications.
+  if [ "${folder%%/*}" != base ]; then
+    rm -f "$OUT/$name.tar"
+    "${buildah[@]}" manifest push --quiet --all "$image" "oci-archive:$OUT/$name.tar:$image"
+  fi
   [ -n "$PUSH" ] || return 0
   digest=$(mktemp)
   "${buildah[@]}" manifest push --quiet --all --tls-verify="${TLS_VERIFY:-true}" --digestfile "$digest" "$image" "docker://$image"
   if [ -n "$COSIGN_KEY" ]; then
-    need cosign 'go install github.com/sigstore/cosign/v2/cmd/cosign@latest'
+    need cosign 'nothing in Debian: go install github.com/sigstore/cosign/v2/cmd/cosign@latest'
     # By digest: a tag can be moved between pushing and signing. Recursive: each architecture's image too.
     cosign sign --yes --recursive --key "$COSIGN_KEY" "${image%:*}@$(cat "$digest")"
     for arch in ${ARCH//,/ }; do
+      [ -e "$OUT/$name-$arch.spdx.json" ] || continue
       cosign attest --yes --type spdxjson --predicate "$OUT/$name-$arch.spdx.json" --key "$COSIGN_KEY" "${image%:*}@$(cat "$digest")"
     done
   fi
@@ -157,10 +196,17 @@ bytes() {
   echo "$size"
 }
 
+while read -r folder _; do
+  [ ! -e "$work/$folder/downloads" ] || download "$work/$folder"
+done <"$work/images"
+if [ -n "${PREPARE:-}" ]; then
+  echo "ready: cd $work && docker buildx bake -f docker-bake.json [TARGET…]"
+  exit
+fi
+
 printf 'image\tarchitecture\tseconds\tbytes\n' >"$OUT/report.tsv"
 while read -r folder image from architectures; do
   possible "$folder" || { echo "left out, since no registry can be reached and its packages cannot be verified: $folder" >&2; continue; }
-  [ ! -e "$work/$folder/downloads" ] || download "$work/$folder"
   for arch in ${ARCH//,/ }; do
     case ,$architectures, in *,"$arch",*) ;; *) continue ;; esac
     began=$(date +%s.%N)
@@ -168,5 +214,5 @@ while read -r folder image from architectures; do
     took=$(awk -v a="$began" -v b="$(date +%s.%N)" 'BEGIN {printf "%.1f", b - a}')
     printf '%s\t%s\t%s\t%s\n' "$folder" "$arch" "$took" "$(bytes "$image-$arch")" | tee -a "$OUT/report.tsv"
   done
-  case $folder in desktop/*) publish "$folder" "$image" ;; esac
+  publish "$folder" "$image"
 done <"$work/images"

@@ -37,8 +37,9 @@ const (
 	restLimit = 3 * time.Second // a picture that stays this long has settled
 
 	// A desktop is more than its backdrop with a pointer: what the application has
-	// drawn is at least this share of the screen, in at least this many colours.
-	minDrawn   = 0.2
+	// drawn is at least this share of the screen, in at least this many colours. The
+	// least of all is i3 with a bar and its first question.
+	minDrawn   = 0.05
 	minColours = 4
 )
 
