@@ -39,7 +39,7 @@ func Command(self ...string) *cobra.Command {
 	command.AddCommand(
 		relayCommand(settings), latencyCommand(settings), idleCommand(settings),
 		wanCommand(settings), startCommand(settings),
-		pixelCommand(settings), rtcCommand(settings), churnCommand(settings), wireCommand(settings), fleetCommand(settings), childCommand(),
+		pixelCommand(settings), rtcCommand(settings), churnCommand(settings), wireCommand(settings), fleetCommand(settings), capacityCommand(settings), treeCommand(settings), ingressCommand(settings), floodCommand(settings), childCommand(),
 	)
 	command.AddCommand(fanoutCommands(settings)...)
 	return command

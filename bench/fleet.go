@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"syscall"
@@ -192,15 +193,39 @@ func enter(ctx context.Context, client *product.Client, sessions []string, optio
 	group.SetLimit(enterAtOnce)
 	for i, id := range where {
 		group.Go(func() (err error) {
-			all[i], err = fleet.Enter(entering, ticket(id))
-			if err == nil && i < options.Active {
-				all[i].Send(typed(ticking))
+			if all[i], err = fleet.Enter(entering, ticket(id)); err == nil && i < options.Active {
+				err = tick(entering, all[i])
 			}
 			return err
 		})
 	}
 	err = group.Wait()
-	return slices.DeleteFunc(all, func(p *fleet.Patron) bool { return p == nil }), err
+	return all.present(), err
+}
+
+// present leaves out who did not get in.
+func (all patrons) present() patrons {
+	return slices.DeleteFunc(all, func(p *fleet.Patron) bool { return p == nil })
+}
+
+// tick makes the desktop of that viewer change ten times a second. Its terminal may
+// not be there yet.
+func tick(ctx context.Context, p *fleet.Patron) error {
+	for range 20 {
+		before := p.Updates.Load()
+		p.Send(typed(ticking))
+		if err := rest(ctx, time.Second); err != nil {
+			return err
+		}
+		seen := p.Updates.Load()
+		if err := rest(ctx, time.Second); err != nil {
+			return err
+		}
+		if p.Updates.Load()-seen >= 4 && seen > before {
+			return nil
+		}
+	}
+	return errors.New("what is typed into a terminal does not show")
 }
 
 // typed is a text as key events.

@@ -1,13 +1,13 @@
 #!/bin/bash
 # All measurements, one after the other, on an otherwise quiet machine: `make bench`.
-# Arguments are the experiments to run (relay latency pixel fanout stalled wire idle wan start); none means all.
+# Arguments are the experiments to run (see below); none means all.
 # BENCH_OUT is the folder for results, BENCH_ROUNDS replaces every experiment's rounds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 out=${BENCH_OUT:-bench/results}
 experiments=("$@")
-((${#experiments[@]})) || experiments=(relay latency pixel fanout stalled wire idle wan start)
+((${#experiments[@]})) || experiments=(relay latency pixel fanout stalled wire idle capacity flood wan start fleet tree ingress)
 
 CGO_ENABLED=0 go build -trimpath -o bin/ ./bench/cmd/bench ./bench/cmd/relayhost
 
@@ -15,10 +15,11 @@ failed=()
 for experiment in "${experiments[@]}"; do
 	case $experiment in
 		relay | latency | pixel) rounds=5 ;;
-		fanout | stalled | wire) rounds=3 ;; # a round takes minutes
+		flood | tree | ingress) rounds=5 ;;
+		fanout | stalled | wire | capacity | fleet) rounds=3 ;; # a round takes minutes
 		idle | wan) rounds=3 ;; # and holds gigabytes of peers besides
 		start) rounds=15 ;;
-		*) echo "bench/run.sh: no experiment $experiment; there are relay, latency, pixel, fanout, stalled, wire, idle, wan, start" >&2; exit 2 ;;
+		*) echo "bench/run.sh: no experiment $experiment; bin/bench --help lists them" >&2; exit 2 ;;
 	esac
 	# One that lacks rights or a program must not keep the others from running.
 	bin/bench "$experiment" --rounds "${BENCH_ROUNDS:-$rounds}" --out "$out" || failed+=("$experiment")

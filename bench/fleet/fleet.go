@@ -6,6 +6,7 @@ package fleet
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -25,6 +26,8 @@ const (
 	// endTimeout bounds an orderly end.
 	endTimeout = 30 * time.Second
 	pollEvery  = 20 * time.Millisecond
+	// unlimited: all viewers are one user's, and come from one address.
+	unlimited = "100000"
 )
 
 // Fleet is the installation.
@@ -47,7 +50,8 @@ type Fleet struct {
 
 // Member is a process of the fleet that can be started again.
 type Member struct {
-	Listen string // host:port
+	Listen  string // host:port
+	Ingress string // host:port where a gateway answers load balancers
 
 	process *peer.Process
 	command func() *exec.Cmd
@@ -207,9 +211,9 @@ func (f *Fleet) startGateways(ctx context.Context, count int) (ingress []string,
 		}
 		args := []string{
 			"gateway", "--listen", listen, "--redis-url", "redis://" + f.redis, "--ticket-public-keys", f.keys, "--external-url", f.Front,
-			"--trusted-proxies", "127.0.0.0/8", "--ingress-listen", asked, "--link-listen", "127.0.0.1:0", "--log-level", "warn",
+			"--trusted-proxies", "127.0.0.0/8", "--viewers-per-user", unlimited, "--viewers-per-address", unlimited, "--ingress-listen", asked, "--link-listen", "127.0.0.1:0", "--log-level", "warn",
 		}
-		m := &Member{Listen: listen, command: func() *exec.Cmd { return exec.Command(f.program, args...) }}
+		m := &Member{Listen: listen, Ingress: asked, command: func() *exec.Cmd { return exec.Command(f.program, args...) }}
 		f.Gateways = append(f.Gateways, m)
 		ingress = append(ingress, asked)
 		if err := m.Begin(ctx); err != nil {
@@ -289,6 +293,21 @@ func (m *Member) Begin(ctx context.Context) (err error) {
 
 // PID is the process.
 func (m *Member) PID() int { return m.process.PID() }
+
+// Written returns how many bytes the process has written since its start, to
+// sockets for the most part (proc(5): wchar of /proc/<pid>/io).
+func (m *Member) Written() (n int64, err error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", m.PID()))
+	if err != nil {
+		return 0, fmt.Errorf("reading what a gateway has written: %w", err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if _, err := fmt.Sscanf(line, "wchar: %d", &n); err == nil {
+			return n, nil
+		}
+	}
+	return 0, errors.New("reading what a gateway has written: no wchar")
+}
 
 // End ends the process, and waits for it.
 func (m *Member) End(signal syscall.Signal) {

@@ -15,7 +15,7 @@ run=(
 )
 test=(redis-server nginx-full haproxy python3 gcc libc6-dev chromium xdotool xclip x11-utils x11-apps tigervnc-tools procps prometheus) # promtool is in prometheus
 images=(buildah skopeo mmdebstrap debian-archive-keyring bubblewrap curl unzip qemu-user-static binfmt-support) # desktop images, also of other architectures
-bench=(websockify nginx-full libnginx-mod-stream iproute2 chromium x11-apps)
+bench=(websockify nginx-full libnginx-mod-stream redis-server wrk iproute2 chromium x11-apps)
 
 wanted=()
 for set in "$@"; do
