@@ -33,6 +33,15 @@ need skopeo skopeo
 buildah=(buildah --root "$store" --runroot "$store/run" --storage-driver overlay)
 bud() { "${buildah[@]}" bud --quiet --isolation chroot --format oci --timestamp "$SOURCE_DATE_EPOCH" --layers=false --tls-verify="${TLS_VERIFY:-true}" "$@"; }
 
+# Programs of other architectures run in an emulator, if the kernel knows it.
+for arch in ${ARCH//,/ }; do
+  case $arch in amd64) machine=x86_64 ;; arm64) machine=aarch64 ;; *) echo "images/build.sh: ARCH: $arch is not amd64 or arm64" >&2; exit 2 ;; esac
+  [ "$machine" != "$(uname -m)" ] || continue
+  need "qemu-$machine-static" 'qemu-user-static binfmt-support'
+  [ -e /proc/sys/fs/binfmt_misc/status ] || mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
+  [ -e "/proc/sys/fs/binfmt_misc/qemu-$machine" ] || update-binfmts --enable "qemu-$machine"
+done
+
 # A registry that cannot be reached is known after seconds.
 if [ -z "${FROM_PACKAGES:-}" ]; then
   FROM_PACKAGES=0

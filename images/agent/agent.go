@@ -81,6 +81,14 @@ func (a *Agent) live(ctx context.Context) error {
 	if err := a.prepare(); err != nil {
 		return err
 	}
+	up := make(chan struct{}) // closed when the display answers
+	if a.spec.TLS != nil {
+		door, err := a.openDoor(up)
+		if err != nil {
+			return err
+		}
+		keep(door.run)
+	}
 	if display, err = a.startDisplay(ctx); err != nil {
 		return err
 	}
@@ -88,6 +96,7 @@ func (a *Agent) live(ctx context.Context) error {
 	if err := a.handshake(ctx); err != nil {
 		return fmt.Errorf("the display does not answer RFB: %w", err)
 	}
+	close(up)
 	// Viewers may come while the programs start: the one's time hides the other's.
 	a.control.tell(func(s *Status) { s.Phase = PhaseReady })
 	a.reached("ready", "")

@@ -33,6 +33,17 @@ type Spec struct {
 	ControlSocket string `json:"controlSocket,omitempty"`
 	LogFile       string `json:"logFile"` // what the programs say; bounded
 	Limits        Limits `json:"limits,omitzero"`
+	// TLS has the agent serve RFB beyond its machine; nil where RFBSocket is enough.
+	TLS *TLS `json:"tls,omitempty"`
+}
+
+// TLS is where the desktop is served over mutual TLS, and by which files: a
+// certificate, its key, and the authority that the peer's certificate is from.
+type TLS struct {
+	Listen string `json:"listen"` // host:port
+	Cert   string `json:"cert"`
+	Key    string `json:"key"`
+	CA     string `json:"ca"`
 }
 
 // Limits bound the programs where the runtime has nothing better; 0 is no bound.

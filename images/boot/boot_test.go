@@ -34,6 +34,7 @@ const (
 
 const (
 	bootLimit = 3 * time.Minute // an office program on a busy machine takes half of one
+	idleTime  = 10 * time.Second
 	restLimit = 3 * time.Second // a picture that stays this long has settled
 
 	// A desktop is more than its backdrop with a pointer: what the application has
@@ -90,13 +91,17 @@ func TestBoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(shared)
-	run(t, root, shared, template.Spec.WritablePaths, config.Env, append(config.Entrypoint, config.Cmd...))
+	top := run(t, root, shared, template.Spec.WritablePaths, config.Env, append(config.Entrypoint, config.Cmd...))
 
 	rfb := filepath.Join(shared, filepath.Base(spec.RFBSocket))
 	control := filepath.Join(shared, filepath.Base(spec.ControlSocket))
 	began := time.Now()
 	picture := look(t, rfb, began.Add(bootLimit))
 	t.Logf("first picture of %s settled after %s", spec.Name, time.Since(began).Round(100*time.Millisecond))
+	before := costOf(top)
+	time.Sleep(idleTime) // what is measured is what it costs to do nothing
+	after := costOf(top)
+	t.Logf("came up for %v; then %.1f %% of a processor", before, 100*(after.cpu-before.cpu).Seconds()/idleTime.Seconds())
 	if file := os.Getenv(envPicture); file != "" {
 		save(t, file, picture)
 	}
@@ -112,7 +117,7 @@ func TestBoot(t *testing.T) {
 
 // run starts the image as a pod of the operator is: a root that nobody can write
 // to, no capability, no network, an ordinary user, the agent as PID 1.
-func run(t *testing.T, root, shared string, writable, env, argv []string) {
+func run(t *testing.T, root, shared string, writable, env, argv []string) (top int) {
 	t.Helper()
 	args := []string{
 		"--ro-bind", root, "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/home/streamspace",
@@ -141,6 +146,7 @@ func run(t *testing.T, root, shared string, writable, env, argv []string) {
 			t.Logf("the desktop said:\n%s", out.String())
 		}
 	})
+	return cmd.Process.Pid
 }
 
 // look waits until the display shows more than its backdrop and has come to
