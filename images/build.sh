@@ -8,6 +8,7 @@
 #   ARCH             architectures, with commas (this machine's); others run in qemu-user-static
 #   FROM_PACKAGES    1: begin with packages of the distribution (mmdebstrap), 0: with its image from a registry; unset: 0 if there is a way to one
 #   SNAPSHOT         20261101T000000Z: the distribution's packages as they were then
+#   HOST_PACKAGES    applications in the image host, instead of those that its Containerfile names
 #   TEMPLATE_DIR     a folder with files of your own
 #   OUT              where archives, SBOMs and report.tsv go (bin/images)
 #   PREPARE          1: make the build contexts and stop, for docker buildx bake
@@ -149,7 +150,7 @@ build() {
   local snapshot=
   [ -z "$SNAPSHOT" ] || [ ! -e "$work/$folder/bootstrap" ] || snapshot=$(cut -d' ' -f5 "$work/$folder/bootstrap")/$SNAPSHOT
   bud --pull=false --arch "$arch" --build-arg TARGETARCH="$arch" --build-arg FROM="$from" --build-arg SNAPSHOT="$snapshot" \
-    --build-arg SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" --tag "$image-$arch" "$work/$folder" >/dev/null
+    --build-arg SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" ${HOST_PACKAGES:+--build-arg PACKAGES="$HOST_PACKAGES"} --tag "$image-$arch" "$work/$folder" >/dev/null
 }
 
 # publish FOLDER IMAGE: an index of every architecture's image, as an archive with its SBOMs,
