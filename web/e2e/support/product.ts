@@ -29,6 +29,8 @@ export interface Options {
   /** Without one, the server prints a one-time setup link. */
   readonly password?: string;
   readonly flags?: readonly string[];
+  /** What it is started as; up without one. */
+  readonly role?: 'up' | 'controlplane';
 }
 
 /** The real product: a running `streamspace up` with a data folder of its own. */
@@ -74,7 +76,7 @@ export class Product {
     const env = Object.fromEntries(
       Object.entries(process.env).filter(([name]) => !name.startsWith('STREAMSPACE_')),
     );
-    const child = spawn(BINARY, ['up', ...flags], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(BINARY, [this.options.role ?? 'up', ...flags], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (chunk: Buffer) => (this.#output += chunk.toString()));
@@ -208,7 +210,7 @@ function users(folder: string): Process[] {
     .map(describeProcess);
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
   const { port } = server.address() as AddressInfo;
