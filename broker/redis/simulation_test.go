@@ -68,6 +68,7 @@ var broken = map[string]flaw{
 	"a renewal is not asked for its epoch":       {hold: swap("live and holder == gateway and", "want == 'renew' or live and holder == gateway and"), calm: true},
 	"who vouches is believed whatever is known":  {hold: swap("vouched and newer(mine, epoch)", "vouched and mine ~= epoch")},
 	"a claim after a release keeps its epoch":    {hold: swap("want == 'claim' or", "want ~= 'renew' or"), calm: true},
+	"an heir takes it from whoever has it":       {hold: swap("epoch ~= ARGV[8]", "ARGV[8] == '0'"), calm: true},
 	"the lease is shorter in Redis":              {hold: swap("tonumber(ARGV[2])", "tonumber(ARGV[2]) * 0.9"), calm: true},
 }
 
@@ -141,6 +142,7 @@ type world struct {
 	history []snapshot    // what it remembered, newest last
 
 	gateways []*simGateway
+	dead     map[streamspace.GatewayID]bool // their processes have ended
 
 	granted map[uint64]streamspace.GatewayID
 	highest uint64 // ever granted
@@ -170,6 +172,7 @@ type simGateway struct {
 	broker *Broker
 	clock  clock
 	claim  broker.Claim // valid if its Epoch is not 0
+	from   broker.Claim // of one that has died, as this one was told; valid if its Epoch is not 0
 	calls  int          // the latest call; answers to earlier ones come too late
 	busy   bool
 	paused time.Duration // does nothing until then
@@ -201,7 +204,7 @@ func newWorld(t *testing.T, conn *client.Client, seed uint64, f flaw) *world {
 		T: t, flaw: f, rng: rand.New(rand.NewPCG(seed, 5)), conn: conn,
 		scripts: newScripts("local function clock() return tonumber(redis.call('GET', '" + simClock + "')) end\n"),
 		keys:    keys{fmt.Sprintf("simulation-%d", seed)}, session: streamspace.NewSessionID(),
-		granted: make(map[uint64]streamspace.GatewayID),
+		granted: make(map[uint64]streamspace.GatewayID), dead: make(map[streamspace.GatewayID]bool),
 	}
 	if f.hold != nil {
 		w.scripts.hold = client.NewScript("local function clock() return tonumber(redis.call('GET', '" + simClock + "')) end\n" + prelude + f.hold(holdLua))
@@ -265,7 +268,8 @@ func (w *world) run() error {
 
 // boot makes the gateway a new process.
 func (w *world) boot(g *simGateway) {
-	g.id, g.claim, g.busy = streamspace.NewGatewayID(), broker.Claim{}, false
+	w.dead[g.id] = true
+	g.id, g.claim, g.from, g.busy = streamspace.NewGatewayID(), broker.Claim{}, broker.Claim{}, false
 	g.calls++
 	g.broker = &Broker{scripts: w.scripts, keys: w.keys, now: func() time.Time { return g.clock.at(w.now) }}
 }
@@ -278,7 +282,9 @@ func (w *world) live(g *simGateway) {
 	}
 	switch {
 	case g.claim.Epoch == 0:
-		w.call(g, g.broker.request(w.session, g.id, simTTL))
+		r := g.broker.request(w.session, g.id, simTTL)
+		r.heir = g.from.Epoch
+		w.call(g, r)
 	case w.rng.IntN(20) == 0:
 		claim := g.claim
 		g.claim = broker.Claim{}
@@ -329,7 +335,11 @@ func (w *world) answered(g *simGateway, call int, r request, answer *client.Cmd)
 		}
 	case errors.Is(err, broker.ErrStaleClaim):
 		g.claim = broker.Claim{}
-	case !errors.Is(err, broker.ErrClaimed):
+	case errors.Is(err, broker.ErrClaimed):
+		if w.dead[claim.Gateway] {
+			g.from = claim // and by the time that it acts on it, another may have inherited
+		}
+	default:
 		w.fail("an answer that could not be read: %v", err)
 	}
 }
@@ -422,7 +432,7 @@ func (w *world) checkAnswer(r request, answer *client.Cmd) {
 		w.note("%s by %s under %d: %v", r.want, r.claim.Gateway, r.claim.Epoch, fields)
 		return
 	}
-	w.note("%s by %s under %d (vouched %t): %v", r.want, r.claim.Gateway, r.claim.Epoch, r.vouched, fields)
+	w.note("%s by %s under %d (vouched %t, heir of %d): %v", r.want, r.claim.Gateway, r.claim.Epoch, r.vouched, r.heir, fields)
 	epoch, _ := strconv.ParseUint(fields[2].(string), 10, 64)
 	if known := w.remembered(); epoch < known {
 		w.fail("Redis took something under epoch %d and remembered %d", epoch, known)
