@@ -3,9 +3,12 @@ package hub
 import (
 	"fmt"
 	"image"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/streamspace/streamspace/gateway/relay"
 	"github.com/streamspace/streamspace/gateway/video"
@@ -16,9 +19,12 @@ const (
 	// cameraRate is the frames a second for which bits are rationed.
 	cameraRate = 30
 	// cameraPause is the least time between two frames: 60 a second. A frame that
-	// took long to code is followed by as long a pause, so that one desktop in motion
-	// takes no more than half a core.
+	// took a core for long is followed by as long a pause, so that one desktop in
+	// motion takes no more than half a core; unless it may be what a person waits
+	// for.
 	cameraPause = time.Second / 60
+	// answerTime is how long after an input a frame may be its answer.
+	answerTime = 150 * time.Millisecond
 )
 
 // cameraKey is all that coded video depends on: viewers with the same one share an
@@ -44,6 +50,7 @@ type camera struct {
 	pending region        // where the film differs from the screen
 	fresh   bool          // a key frame is needed
 	busy    bool          // it has a shot
+	soonest time.Time     // when a shot may be that a person waits for
 	after   time.Time     // when the next shot may be
 	due     time.Time     // when there is one without a change; zero for never
 	drawn   time.Time     // when the oldest of pending was
@@ -77,6 +84,7 @@ type take struct {
 	frame video.Frame // its data is the encoder's
 	bytes int
 	took  time.Duration
+	cpu   time.Duration
 	err   error
 }
 
@@ -100,9 +108,11 @@ func (h *Hub) open(key cameraKey) *camera {
 
 // run makes the frames.
 func (c *camera) run(settings video.Settings, taken func(take)) {
+	runtime.LockOSThread() // whose time is measured; encoders have one thread
+	defer runtime.UnlockOSThread()
 	var encoder *video.Encoder
 	for s := range c.shots {
-		t := take{shot: s}
+		t, before := take{shot: s}, threadTime()
 		if encoder == nil {
 			encoder, t.err = video.Open(settings)
 		}
@@ -111,11 +121,21 @@ func (c *camera) run(settings video.Settings, taken func(take)) {
 			t.took, t.bytes = time.Since(s.now), len(t.frame.Data)
 			t.frame.Data = nil
 		}
+		t.cpu = threadTime() - before
 		taken(t)
 	}
 	if encoder != nil {
 		encoder.Close()
 	}
+}
+
+// threadTime is how long the thread has had a core.
+func threadTime() time.Duration {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &now); err != nil {
+		return 0
+	}
+	return time.Duration(now.Nano())
 }
 
 // encode makes a frame and shows it.
@@ -159,7 +179,10 @@ func (h *Hub) shoot(c *camera, now time.Time) {
 	case idle && now.Before(c.due):
 		h.wake(c.due)
 		return
-	case now.Before(c.after):
+	case now.Before(c.soonest):
+		h.wake(c.soonest)
+		return
+	case now.Before(c.after) && !c.awaited(now):
 		h.wake(c.after)
 		return
 	}
@@ -179,6 +202,13 @@ func (h *Hub) shoot(c *camera, now time.Time) {
 	}
 	c.pending, c.fresh, c.busy = nil, false, true
 	c.shots <- s // there is room: it has none
+}
+
+// awaited tells whether somebody in front of the camera has just done something.
+func (c *camera) awaited(now time.Time) bool {
+	return slices.ContainsFunc(c.viewers, func(v *viewer) bool {
+		return now.UnixNano()-v.active.Load() < int64(answerTime)
+	})
 }
 
 // bitrate is what all viewers' ways carry, less what else goes there.
@@ -202,7 +232,8 @@ func (h *Hub) taken(c *camera, t take) {
 		return
 	}
 	c.due = t.frame.Next
-	c.after = t.shot.now.Add(max(cameraPause, 2*t.took))
+	c.soonest = t.shot.now.Add(cameraPause)
+	c.after = t.shot.now.Add(max(cameraPause, 2*t.cpu))
 	if t.bytes > 0 {
 		c.coding = blend(c.coding, t.took)
 		if !t.frame.Rest {
@@ -212,6 +243,7 @@ func (h *Hub) taken(c *camera, t take) {
 		for _, v := range c.viewers {
 			if v.showing.seen {
 				v.showing.seen = false
+				v.shown(t.shot.now, now)
 				v.seat.Observer.Moved(relay.ToViewer, t.bytes)
 				v.seat.Observer.Updated(1, 1)
 				h.options.Observer.Sent(c.label(), t.bytes, true)
@@ -219,6 +251,14 @@ func (h *Hub) taken(c *camera, t take) {
 		}
 	}
 	h.shoot(c, now)
+}
+
+// shown notes that the viewer was shown a frame as old as at.
+func (v *viewer) shown(at, now time.Time) {
+	acted := v.acted.Load()
+	if acted != 0 && acted <= at.UnixNano() && v.acted.CompareAndSwap(acted, 0) {
+		v.seat.Observer.ClickToPixel(time.Duration(now.UnixNano() - acted))
+	}
 }
 
 // blend takes a figure into a running mean.

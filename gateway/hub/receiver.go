@@ -149,7 +149,9 @@ func (r *receiver) input(m rfb.ClientMessage) {
 // act notes that a person did something.
 func (r *receiver) act() {
 	r.seat.Observer.Input()
-	r.acted.CompareAndSwap(0, time.Now().UnixNano())
+	now := time.Now().UnixNano()
+	r.active.Store(now)
+	r.acted.CompareAndSwap(0, now)
 }
 
 // maxWaiting bounds the messages of one viewer that wait for the loop, which

@@ -45,6 +45,7 @@ type viewer struct {
 	batches chan batch // to the writer; never more than one
 
 	acted   atomic.Int64 // when a person did something that no frame answered yet, nanoseconds since 1970
+	active  atomic.Int64 // when a person last did something, likewise
 	waiting atomic.Int64 // messages that the loop has not handled
 	left    atomic.Bool  // nothing more will be sent, since it is handed back
 

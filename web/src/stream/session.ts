@@ -190,6 +190,8 @@ export class StreamSession {
     if (this.state.get().phase !== 'idle') return;
     this.#target = target;
     window.addEventListener('online', this.#hurry);
+    window.addEventListener('pagehide', this.#leave);
+    window.addEventListener('pageshow', this.#comeBack);
     document.addEventListener('visibilitychange', this.#hurry);
     this.#update({ attempt: 0, closure: null });
     void this.#begin();
@@ -208,6 +210,8 @@ export class StreamSession {
   /** Ends everything; the element is empty afterwards. */
   close(): void {
     window.removeEventListener('online', this.#hurry);
+    window.removeEventListener('pagehide', this.#leave);
+    window.removeEventListener('pageshow', this.#comeBack);
     document.removeEventListener('visibilitychange', this.#hurry);
     this.#abandon();
     this.#thaw();
@@ -509,6 +513,17 @@ export class StreamSession {
     if (this.state.get().phase !== 'waiting' || document.visibilityState !== 'visible') return;
     clearTimeout(this.#retry);
     void this.#begin();
+  };
+
+  /** A page that the browser keeps for the way back would stay at the desktop, and in control of it. */
+  readonly #leave = (event: PageTransitionEvent): void => {
+    if (!event.persisted) return;
+    clearTimeout(this.#retry);
+    this.#abandon();
+  };
+
+  readonly #comeBack = (event: PageTransitionEvent): void => {
+    if (event.persisted) this.reconnect();
   };
 
   #apply(): void {
