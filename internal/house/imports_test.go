@@ -49,7 +49,7 @@ var rules = []rule{
 	{"controlplane/runtime/process", []string{".", "controlplane/runtime", "images", "rfb"}, "starts the agent and speaks its status protocol"},
 	{"controlplane/runtime/runtimetest", []string{".", "controlplane/runtime"}, "the suite sees the interface only"},
 	{"controlplane/operator/v1alpha1", nil, "what is said to a cluster, without behaviour"},
-	{"controlplane/operator", nil, "speaks with an API server alone: it runs without database, broker and gateway"},
+	{"controlplane/operator", []string{"images/agent"}, "speaks with an API server alone, and writes what the agent reads: it runs without database, broker and gateway"},
 	{"controlplane/operator/kubetest", []string{"controlplane/operator/v1alpha1"}, "starts an API server and knows nothing of who acts on what is in it"},
 	{"controlplane/lifecycle", []string{".", "controlplane/store", "controlplane/runtime", "broker"}, "decides what runs and never sees a frame"},
 	{"controlplane/api", []string{".", "controlplane", "broker", "gateway/ticket"}, "HTTP over the control plane"},
