@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net"
 	"strings"
@@ -40,6 +41,15 @@ const sceneTime = 3 * time.Second
 
 // pageTimeout bounds the way of a page to its picture, by a line with loss.
 const pageTimeout = 60 * time.Second
+
+// peersScript keeps a page's connections, for their counters.
+const peersScript = `{
+	const Plain = window.RTCPeerConnection;
+	window.rtcPeers = [];
+	window.RTCPeerConnection = class extends Plain {
+		constructor(...all) { super(...all); window.rtcPeers.push(this); }
+	};
+}`
 
 //go:embed rtc.js
 var rtcScript string
@@ -84,6 +94,7 @@ func RTC(ctx context.Context, s Settings, server string, inputs int) error {
 			tables[name] = &report.Table{Title: line.title + ", " + what, Columns: []report.Column{
 				{Key: "p50", Title: "p50 ms", Digits: 1}, {Key: "p90", Title: "p90 ms", Digits: 1}, {Key: "p99", Title: "p99 ms", Digits: 1},
 				{Key: "lost", Title: "unanswered", Digits: 0}, {Key: "there", Title: "page to picture ms", Digits: 0},
+				{Key: "fps", Title: "video frames/s", Digits: 1}, {Key: "mbit", Title: "Mbit/s", Digits: 2}, {Key: "buffer", Title: "jitter buffer ms", Digits: 1}, {Key: "decode", Title: "decode ms", Digits: 1},
 			}}
 		}
 		err := onRTCLine(ctx, s, line, server, func(p *rtcPage) error { return p.measure(ctx, s, tables, inputs) })
@@ -177,6 +188,9 @@ func withRTCPage(ctx context.Context, s Settings, near, far peer.Place, program 
 	p := &rtcPage{page: page, session: session.ID, bases: map[string]string{
 		wayBBR: server.Base, wayWebRTC: server.Base, wayCubic: "http://" + net.JoinHostPort(far.Address, port),
 	}}
+	if err := page.Command(ctx, "Page.addScriptToEvaluateOnNewDocument", map[string]any{"source": peersScript}); err != nil {
+		return err
+	}
 	if err := signIn(ctx, page, server.Base, server.Username, server.Password); err != nil {
 		return err
 	}
@@ -217,6 +231,9 @@ func (p *rtcPage) round(ctx context.Context, name scene.Name, way string, inputs
 	random := rand.New(rand.NewPCG(3, uint64(inputs)))
 	var all []float64
 	lost := 0
+	if err := p.page.Run(ctx, "window.rtcBench.begin()", nil); err != nil {
+		return nil, err
+	}
 	for i := range inputs {
 		pause := 50 + random.Int64N(100)
 		took, err := p.key(ctx, i, pause, way == wayWebRTC)
@@ -229,9 +246,11 @@ func (p *rtcPage) round(ctx context.Context, name scene.Name, way string, inputs
 			all = append(all, *took)
 		}
 	}
-	return map[string]float64{
+	values := map[string]float64{
 		"p50": report.Median(all), "p90": report.Quantile(all, 0.9), "p99": report.Quantile(all, 0.99), "lost": float64(lost), "there": there,
-	}, nil
+		"fps": math.NaN(), "mbit": math.NaN(), "buffer": math.NaN(), "decode": math.NaN(),
+	}
+	return values, p.page.Run(ctx, "window.rtcBench.figures()", &values)
 }
 
 // open opens the session's page, and tells how long it took until the desktop came

@@ -47,7 +47,29 @@ window.rtcBench = (() => {
 		};
 		look();
 	});
+	// counters are the browser's of the video, for figures of what is between two calls.
+	const counters = async () => {
+		for (const peer of window.rtcPeers || []) {
+			if (peer.connectionState !== "connected") continue;
+			for (const entry of (await peer.getStats()).values())
+				if (entry.type === "inbound-rtp" && entry.kind === "video") return entry;
+		}
+		return null;
+	};
+	let before = null;
 	return {
+		async begin() { before = await counters(); },
+		async figures() {
+			const after = await counters();
+			if (!before || !after) return {};
+			const since = name => (after[name] || 0) - (before[name] || 0);
+			const frames = since("framesDecoded"), seconds = (after.timestamp - before.timestamp) / 1000;
+			return {
+				fps: frames / seconds, decode: since("totalDecodeTime") / frames * 1000,
+				buffer: since("jitterBufferDelay") / since("jitterBufferEmittedCount") * 1000,
+				whole: since("totalProcessingDelay") / frames * 1000, mbit: since("bytesReceived") * 8 / seconds / 1e6,
+			};
+		},
 		// ready waits for the marker by the transport, and tells the milliseconds since
 		// the page began to load.
 		async ready(webrtc, milliseconds) {
