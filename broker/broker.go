@@ -53,9 +53,12 @@ type Broker interface {
 // Route tells a gateway how to reach a session's desktop.
 type Route struct {
 	Session streamspace.SessionID
-	Address string // "unix:/path" or "tcp:host:port" of an RFB server
-	Secret  []byte // what the desktop's end asks for; nil where the transport itself is private. Never logged.
-	Epoch   uint64 // grows with every start of the desktop: a higher one replaces a lower one
+	Address string // "unix:/path", "tcp:host:port" or "tls:host:port" of an RFB server
+	// Secret is what the desktop's end asks for: over TLS, PEM of a certificate
+	// for this session, its key and the authority; else a password; nil where the
+	// transport itself is private. Never logged.
+	Secret []byte
+	Epoch  uint64 // grows with every start of the desktop: a higher one replaces a lower one
 }
 
 // Routes is the table of reachable desktops, written by the control plane.

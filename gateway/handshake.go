@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 	"time"
 
 	"github.com/streamspace/streamspace"
@@ -38,7 +37,7 @@ func (s *stream) greet() error {
 func (g *Gateway) connect(ctx context.Context, route broker.Route) (conn net.Conn, init rfb.ServerInit, err error) {
 	dialing, cancel := context.WithTimeout(ctx, g.timing.Dial)
 	defer cancel()
-	dialed, err := dial(dialing, route.Address)
+	dialed, err := dial(dialing, route)
 	if err != nil {
 		return nil, init, err
 	}
@@ -74,28 +73,4 @@ func (g *Gateway) greet(ctx context.Context, dialed net.Conn, config rfb.ClientC
 	}
 	dialed.SetDeadline(time.Time{})
 	return conn, session.Init, nil
-}
-
-// clientConfig is how the gateway proves to the desktop who it is.
-func clientConfig(route broker.Route) rfb.ClientConfig {
-	config := rfb.ClientConfig{}
-	if len(route.Secret) > 0 {
-		config.Security = []rfb.SecurityType{rfb.SecurityVncAuth, rfb.SecurityNone}
-		config.Password = func() (user, password string, err error) { return "", string(route.Secret), nil }
-	}
-	return config
-}
-
-// dial connects to the desktop that the route names.
-func dial(ctx context.Context, address string) (net.Conn, error) {
-	network, target, ok := strings.Cut(address, ":")
-	if !ok || (network != "unix" && network != "tcp") {
-		return nil, fmt.Errorf("route address %q has neither the form unix:path nor tcp:host:port", address)
-	}
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, network, target)
-	if err != nil {
-		return nil, fmt.Errorf("dialing the desktop: %w", err)
-	}
-	return conn, nil
 }
