@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/cookiejar"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -25,6 +26,8 @@ const (
 	stopTimeout = 60 * time.Second
 	// pollInterval is how often a state is asked for, off the measured path.
 	pollInterval = 100 * time.Millisecond
+	// slowDown is the wait when an answer does not say how long.
+	slowDown = time.Second
 	// maxAnswer bounds an answer's body.
 	maxAnswer = 1 << 20
 )
@@ -71,6 +74,8 @@ type Problem struct {
 	Title  string `json:"title"`
 	Detail string `json:"detail"`
 	Code   string `json:"code"`
+
+	wait time.Duration // that the answer asks for
 }
 
 func (p *Problem) Error() string {
@@ -181,6 +186,21 @@ func (c *Client) Stop(ctx context.Context, id string) error {
 
 // call sends one request; into nil throws the answer away.
 func (c *Client) call(ctx context.Context, method, path string, body, into any) error {
+	for {
+		err := c.once(ctx, method, path, body, into)
+		slow := new(Problem)
+		if !errors.As(err, &slow) || slow.Status != http.StatusTooManyRequests {
+			return err
+		}
+		select { // one account for a thousand people: it waits as it is told
+		case <-ctx.Done():
+			return err
+		case <-time.After(max(slow.wait, slowDown)):
+		}
+	}
+}
+
+func (c *Client) once(ctx context.Context, method, path string, body, into any) error {
 	var payload io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)
@@ -218,6 +238,9 @@ func (c *Client) call(ctx context.Context, method, path string, body, into any) 
 			problem.Title = "an answer that is no problem document"
 		}
 		problem.Status = response.StatusCode
+		if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil {
+			problem.wait = time.Duration(seconds) * time.Second
+		}
 		return problem
 	}
 	if into == nil {
