@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,6 +30,7 @@ var ErrUnchanged = errors.New("unchanged")
 
 // NewSession is what CreateSession needs.
 type NewSession struct {
+	ID                 streamspace.SessionID // empty: a new one
 	Owner              streamspace.UserID
 	Template           string
 	Name               string
@@ -64,7 +66,7 @@ func (s *Store) CreateSession(ctx context.Context, n NewSession) (Session, error
 			return err
 		}
 		session, err = q.InsertSession(ctx, InsertSessionParams{
-			ID: streamspace.NewSessionID(), OwnerID: n.Owner, Template: n.Template, Name: n.Name, HomeID: home.ID,
+			ID: cmp.Or(n.ID, streamspace.NewSessionID()), OwnerID: n.Owner, Template: n.Template, Name: n.Name, HomeID: home.ID,
 			IdleTimeoutSeconds: n.IdleTimeoutSeconds, Now: n.Now,
 		})
 		if err != nil {

@@ -21,6 +21,7 @@ import (
 	"github.com/streamspace/streamspace/controlplane/api"
 	"github.com/streamspace/streamspace/controlplane/identity"
 	"github.com/streamspace/streamspace/controlplane/lifecycle"
+	"github.com/streamspace/streamspace/controlplane/runtime"
 	"github.com/streamspace/streamspace/controlplane/runtime/process"
 	"github.com/streamspace/streamspace/controlplane/store"
 	"github.com/streamspace/streamspace/controlplane/store/postgres"
@@ -177,20 +178,30 @@ func (p *parts) startStore(ctx context.Context) error {
 // startDesktops starts what runs desktops, and what decides which run. Of several
 // processes that share a database one decides at a time.
 func (p *parts) startDesktops() error {
-	if p.settings.Desktops == config.DesktopsNone {
+	var where runtime.Runtime
+	templates := p.catalog.Get
+	switch p.settings.Desktops {
+	case config.DesktopsNone:
 		p.desktops = elsewhere{}
 		return nil
+	case config.DesktopsKubernetes:
+		cluster, err := p.startKube()
+		if err != nil {
+			return err
+		}
+		p.desktops, where, templates = cluster, cluster, knownBy(p.catalog, cluster)
+	default:
+		local, err := process.New(process.Options{
+			DataDir: p.settings.DataDir, KeepDesktops: p.settings.KeepDesktops, Log: p.log, Registerer: p.registry,
+		})
+		if err != nil {
+			return err
+		}
+		p.desktops, where = local, local
+		p.stack.Start("desktops", local.Run)
 	}
-	local, err := process.New(process.Options{
-		DataDir: p.settings.DataDir, KeepDesktops: p.settings.KeepDesktops, Log: p.log, Registerer: p.registry,
-	})
-	if err != nil {
-		return err
-	}
-	p.desktops = local
-	p.stack.Start("desktops", local.Run)
 	reconciler, err := lifecycle.New(lifecycle.Options{
-		Store: p.store, Feed: p.feed, Runtime: local, Broker: p.broker, Templates: p.catalog.Get,
+		Store: p.store, Feed: p.feed, Runtime: where, Broker: p.broker, Templates: templates,
 		Logger: p.log, Registerer: p.registry,
 	})
 	if err != nil {
@@ -320,7 +331,11 @@ func (p *parts) serveMetrics(ctx context.Context) error {
 // it goes to the terminal and never to the log.
 func (p *parts) welcome(out io.Writer) {
 	if p.api == nil {
-		fmt.Fprintf(out, "\n  This gateway is up:  %s\n\n", p.base)
+		what := "gateway"
+		if p.gateway == nil {
+			what = "operator"
+		}
+		fmt.Fprintf(out, "\n  This %s is up:  %s\n\n", what, p.base)
 		return
 	}
 	fmt.Fprintf(out, "\n  StreamSpace is up:  %s\n", p.base)

@@ -59,6 +59,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
   streamspace controlplane  the API, the web page and desktops of a fleet
   streamspace gateway       one of a fleet's gateways
   streamspace ticket-keys   print what gateways check tickets with
+  streamspace operator      act on Session objects in a Kubernetes cluster
 
   streamspace setup         make the secrets of an installation in Kubernetes
   streamspace migrate       bring a database to this version
@@ -75,7 +76,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return mistake{fmt.Errorf("%w\nrun '%s --help' for all flags", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newUp(stdout, stderr), newControlPlane(stdout, stderr), newGateway(stdout, stderr), newTicketKeys(stdout),
+	root.AddCommand(newUp(stdout, stderr), newControlPlane(stdout, stderr), newGateway(stdout, stderr), newTicketKeys(stdout), newOperator(stdout, stderr),
 		newConfig(stdout), newCatalog(stdout), newSetup(stdout), newMigrate(stdout, stderr), newBench(stderr), newVersion(stdout))
 	return root
 }

@@ -62,6 +62,20 @@ Browsers reach it through a load balancer that sends /stream/ to the gateways, o
 	}, config.RoleGateway, app.Gateway, stdout, stderr)
 }
 
+func newOperator(stdout, stderr io.Writer) *cobra.Command {
+	return process(&cobra.Command{
+		Use:   "operator",
+		Short: "Act on Session objects in a Kubernetes cluster",
+		Long: `Give the Session objects of a namespace their pods, homes, certificates and network rules,
+and tell on each how it does. It needs nothing but the cluster's API server: kubectl starts
+desktops without a control plane too.
+
+Several may run; one of them acts, and another one takes over when that ends.`,
+		Example: `  streamspace operator --kube-namespace desktops
+  kubectl apply -n desktops -f session.yaml && kubectl get -n desktops sessions --watch`,
+	}, config.RoleOperator, app.Operator, stdout, stderr)
+}
+
 func newTicketKeys(stdout io.Writer) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ticket-keys",

@@ -42,6 +42,9 @@ type Config struct {
 	WebRTCTCPListen string // host:port of the same over TCP; empty: none
 	WebRTCPublic    []netip.Addr
 	WebRTCLite      bool
+	TURNListen      string   // host:port of an own TURN server (UDP and TCP); empty: none
+	TURNServers     []string // URLs of others
+	TURNSecretFile  string   // file with the secret that those share with us
 
 	TemplateDir       string // further templates, as *.yaml
 	SessionsPerUser   int
@@ -60,7 +63,12 @@ type Config struct {
 	StreamAddress    string   // host:port where load balancers reach the streams here; empty: Listen, with an address of this machine
 	LinkAddress      string   // host:port by which they know it; empty: LinkListen, with an address of this machine
 	Region           string
-	Desktops         string // DesktopsLocal or DesktopsNone
+	Desktops         string // DesktopsLocal, DesktopsKubernetes or DesktopsNone
+
+	// Of a cluster.
+	KubeConfig           string // empty: as kubectl finds it
+	KubeNamespace        string // of the desktops; empty: this process's own
+	KubeGatewayNamespace string // of the gateways; empty: this process's own
 
 	MetricsListen   string        // host:port for /metrics; empty: on Listen, to direct loopback clients only
 	DrainTimeout    time.Duration // comes before ShutdownTimeout
@@ -76,6 +84,8 @@ const WebRTCOff = "off"
 const (
 	DesktopsLocal = "local" // sandboxed processes beside it
 	DesktopsNone  = "none"  // another control plane runs them
+
+	DesktopsKubernetes = "kubernetes" // pods of a cluster
 )
 
 // Default is the configuration of a start without any setting.
@@ -125,7 +135,7 @@ func (c *Config) check(role Role) error {
 	}
 	for _, file := range []struct{ key, path string }{
 		{"tls-cert", c.TLSCert}, {"tls-key", c.TLSKey}, {"admin-password-file", c.AdminPasswordFile}, {"template-dir", c.TemplateDir},
-		{"ticket-public-keys", c.TicketPublicKeys},
+		{"ticket-public-keys", c.TicketPublicKeys}, {"kube-config", c.KubeConfig},
 	} {
 		if file.path == "" {
 			continue

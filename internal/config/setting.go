@@ -29,11 +29,13 @@ const (
 	RoleControlPlane                  // API, web page and desktops of a fleet
 	RoleGateway                       // one of a fleet's gateways
 	RoleTicketKeys                    // no process: only what it needs to find the key
+	RoleOperator                      // acts on Session objects in a cluster
 
 	anyRole    = RoleUp | RoleControlPlane | RoleGateway
 	ofDesktops = RoleUp | RoleControlPlane
 	ofStreams  = RoleUp | RoleGateway
 	ofFleet    = RoleControlPlane | RoleGateway
+	ofCluster  = RoleControlPlane | RoleOperator
 )
 
 // Env is the setting's environment variable.
@@ -42,7 +44,7 @@ func (s setting) env() string {
 }
 
 var settings = []setting{
-	{key: "listen", roles: anyRole, usage: "`host:port` to serve the web page, the API and the streams on",
+	{key: "listen", roles: anyRole | RoleOperator, usage: "`host:port` to serve the web page, the API and the streams on",
 		set: func(c *Config, v string) error { c.Listen = v; return checkAddress(v) }},
 	{key: "data-dir", roles: anyRole | RoleTicketKeys, usage: "`folder` for homes, the private database and keys",
 		set: func(c *Config, v string) error { return absolute(&c.DataDir, v) }},
@@ -70,6 +72,12 @@ var settings = []setting{
 		set: setWebRTCPublic},
 	{key: "webrtc-lite", roles: ofStreams, usage: "every browser reaches webrtc-listen directly: leave the search for a way to them (ICE-lite)", flag: true,
 		set: func(c *Config, v string) error { return boolean(&c.WebRTCLite, v) }},
+	{key: "webrtc-turn-listen", roles: ofStreams, usage: "`host:port` (UDP and TCP) of a TURN server of our own, which leads to webrtc-listen alone: for viewers that reach no other port",
+		set: func(c *Config, v string) error { return optionalAddress(&c.TURNListen, v) }},
+	{key: "webrtc-turn-servers", roles: ofStreams, usage: "comma-separated `URLs` (turn:host:port?transport=udp) of other TURN servers",
+		set: setTURNServers},
+	{key: "webrtc-turn-secret-file", roles: ofStreams, usage: "`file` with the secret from which those servers and we make passwords for a time (coturn: use-auth-secret)",
+		set: func(c *Config, v string) error { c.TURNSecretFile = v; return nil }},
 	{key: "template-dir", roles: ofDesktops, usage: "`folder` with further templates (*.yaml)",
 		set: func(c *Config, v string) error { return absolute(&c.TemplateDir, v) }},
 	{key: "sessions-per-user", roles: ofDesktops, usage: "`number` of live sessions one user may have",
@@ -98,19 +106,27 @@ var settings = []setting{
 		set: func(c *Config, v string) error { return optionalAddress(&c.StreamAddress, v) }},
 	{key: "region", roles: ofFleet, usage: "`name` of where this process is: viewers are sent to gateways of the control plane's region first",
 		set: func(c *Config, v string) error { c.Region = v; return nil }},
-	{key: "desktops", roles: RoleControlPlane, usage: "`where` desktops run: local, on this machine, or none, when another control plane runs them",
-		set: func(c *Config, v string) error { return oneOf(&c.Desktops, v, DesktopsLocal, DesktopsNone) }},
+	{key: "desktops", roles: RoleControlPlane, usage: "`where` desktops run: local, on this machine; kubernetes, as pods of a cluster; or none, when another control plane runs them",
+		set: func(c *Config, v string) error {
+			return oneOf(&c.Desktops, v, DesktopsLocal, DesktopsKubernetes, DesktopsNone)
+		}},
+	{key: "kube-config", roles: ofCluster, usage: "`file` that says how to reach the cluster; without it as kubectl does: $KUBECONFIG, or the pod's own account",
+		set: func(c *Config, v string) error { return absolute(&c.KubeConfig, v) }},
+	{key: "kube-namespace", roles: ofCluster, usage: "`namespace` of the desktops; without it this process's own",
+		set: func(c *Config, v string) error { c.KubeNamespace = v; return nil }},
+	{key: "kube-gateway-namespace", roles: RoleOperator, usage: "`namespace` of the gateways, from which alone desktops are reached; without it this process's own",
+		set: func(c *Config, v string) error { c.KubeGatewayNamespace = v; return nil }},
 	{key: "keep-desktops", roles: ofDesktops, usage: "leave desktops running when the server stops; the next start finds them again", flag: true,
 		set: func(c *Config, v string) error { return boolean(&c.KeepDesktops, v) }},
-	{key: "metrics-listen", roles: anyRole, usage: "`host:port` for /metrics; without it, loopback clients get it on the main listener",
+	{key: "metrics-listen", roles: anyRole | RoleOperator, usage: "`host:port` for /metrics; without it, loopback clients get it on the main listener",
 		set: func(c *Config, v string) error { return optionalAddress(&c.MetricsListen, v) }},
 	{key: "drain-timeout", roles: ofStreams, usage: "`duration` over which a clean end sends viewers away, to other gateways where there are any",
 		set: func(c *Config, v string) error { return duration(&c.DrainTimeout, v) }},
-	{key: "shutdown-timeout", roles: anyRole, usage: "`duration` that a clean end may take",
+	{key: "shutdown-timeout", roles: anyRole | RoleOperator, usage: "`duration` that a clean end may take",
 		set: func(c *Config, v string) error { return duration(&c.ShutdownTimeout, v) }},
-	{key: "log-level", roles: anyRole, usage: "`level`: debug, info, warn or error",
+	{key: "log-level", roles: anyRole | RoleOperator, usage: "`level`: debug, info, warn or error",
 		set: func(c *Config, v string) error { return oneOf(&c.LogLevel, v, "debug", "info", "warn", "error") }},
-	{key: "log-format", roles: anyRole, usage: "`format`: text or json",
+	{key: "log-format", roles: anyRole | RoleOperator, usage: "`format`: text or json",
 		set: func(c *Config, v string) error { return oneOf(&c.LogFormat, v, "text", "json") }},
 }
 
@@ -146,6 +162,17 @@ func setRedisURL(c *Config, v string) error {
 
 func setExternalURL(c *Config, v string) error { return setOrigin(&c.ExternalURL, v) }
 func setGatewayURL(c *Config, v string) error  { return setOrigin(&c.GatewayURL, v) }
+
+func setTURNServers(c *Config, v string) error {
+	c.TURNServers = nil
+	for _, text := range list(v) {
+		if u, err := url.Parse(text); err != nil || (u.Scheme != "turn" && u.Scheme != "turns") || u.Opaque == "" {
+			return fmt.Errorf("%q is not the URL of a TURN server", text)
+		}
+		c.TURNServers = append(c.TURNServers, text)
+	}
+	return nil
+}
 
 // addressOrOff takes WebRTCOff, too.
 func addressOrOff(field *string, v string) error {
