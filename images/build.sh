@@ -11,6 +11,7 @@
 #   HOST_PACKAGES    applications in the image host, instead of those that its Containerfile names
 #   TEMPLATE_DIR     a folder with files of your own
 #   OUT              where archives, SBOMs and report.tsv go (bin/images)
+#   REFRESH          1: packages as they are today also for bases that are there from an earlier build
 #   PREPARE          1: make the build contexts and stop, for docker buildx bake
 #   PUSH             1: to the registry too; COSIGN_KEY: signed with that key, the SBOM attested
 #
@@ -149,7 +150,15 @@ build() {
   esac
   local snapshot=
   [ -z "$SNAPSHOT" ] || [ ! -e "$work/$folder/bootstrap" ] || snapshot=$(cut -d' ' -f5 "$work/$folder/bootstrap")/$SNAPSHOT
-  bud --pull=false --arch "$arch" --build-arg TARGETARCH="$arch" --build-arg FROM="$from" --build-arg SNAPSHOT="$snapshot" \
+  # A base that was built of the same files on the same image is not built again.
+  local input=
+  if [ "${folder%%/*}" = base ]; then
+    input=$({ (cd "$work/$folder" && find . -type f ! -path './agent/*' -o -path "./agent/$arch/*" -type f | sort | xargs sha256sum); "${buildah[@]}" inspect --type image --format '{{.FromImageID}}' "$from" 2>/dev/null || echo "$from"; echo "$snapshot"; } | sha256sum | cut -c1-64)
+    if [ -z "${REFRESH:-}" ] && [ "$("${buildah[@]}" inspect --type image --format '{{index .OCIv1.Config.Labels "space.stream.input"}}' "$image-$arch" 2>/dev/null)" = "$input" ]; then
+      return 0
+    fi
+  fi
+  bud --pull=false --arch "$arch" ${input:+--label "space.stream.input=$input"} --build-arg TARGETARCH="$arch" --build-arg FROM="$from" --build-arg SNAPSHOT="$snapshot" \
     --build-arg SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" ${HOST_PACKAGES:+--build-arg PACKAGES="$HOST_PACKAGES"} --tag "$image-$arch" "$work/$folder" >/dev/null
 }
 
