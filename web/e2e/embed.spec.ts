@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { resolve } from 'node:path';
 import type { Page } from '@playwright/test';
 import { expect, test, watch } from './support/test';
 
@@ -114,5 +116,35 @@ test("another site's page shows a desktop in a frame, and works with it", async 
   } finally {
     await context.close();
     await other.close();
+  }
+});
+
+test('the example page shows a desktop of another site', async ({ admin, browser, product, complaints }) => {
+  const session = await admin.start('terminal');
+  await admin.waitForState(session.id, 'running');
+  const example = readFileSync(resolve(import.meta.dirname, '../embed/example.html'), 'utf8');
+  const other = await site(product.url, () => example);
+  const context = await browser.newContext({ viewport: { width: 1000, height: 800 } });
+  const page = await context.newPage();
+  watch(page, complaints);
+  try {
+    const share = await admin.call<{ url: string }>('POST', `/sessions/${session.id}/shares`, {
+      permissions: ['view', 'control'],
+      origin: other.origin,
+    });
+    other.show(share.url);
+    await page.goto(other.origin);
+    await page.getByLabel('Address from the API').fill(share.url);
+    await page.getByRole('button', { name: 'Show' }).click();
+    await expect(page.frameLocator('iframe').locator('[data-phase=connected]')).toBeVisible({
+      timeout: 60_000,
+    });
+    await expect(page.getByRole('button', { name: 'Type into it' })).toBeEnabled();
+    await expect(page.locator('#state')).toContainText('your keys reach it');
+    await expect(page.locator('#state')).toContainText('ms there and back', { timeout: 30_000 });
+  } finally {
+    await context.close();
+    await other.close();
+    await admin.stopAll();
   }
 });
