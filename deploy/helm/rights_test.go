@@ -14,9 +14,12 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/streamspace/streamspace"
 	"github.com/streamspace/streamspace/controlplane/operator"
 	"github.com/streamspace/streamspace/controlplane/operator/kubetest"
 	"github.com/streamspace/streamspace/controlplane/operator/v1alpha1"
+	"github.com/streamspace/streamspace/controlplane/runtime"
+	"github.com/streamspace/streamspace/controlplane/runtime/kube"
 )
 
 // The operator, with the rights that the chart gives it and no others, brings a
@@ -24,11 +27,7 @@ import (
 func TestOperatorsRightsAreEnough(t *testing.T) {
 	release, desktops := cluster.Namespace(t), cluster.Namespace(t)
 	grant(t, release, desktops)
-	as := rest.CopyConfig(cluster.Config)
-	as.Impersonate = rest.ImpersonationConfig{
-		UserName: "system:serviceaccount:" + release + ":desks-streamspace-operator",
-		Groups:   []string{"system:serviceaccounts", "system:serviceaccounts:" + release, "system:authenticated"},
-	}
+	as := account(release, "operator")
 	stranger, err := client.New(as, client.Options{Scheme: cluster.Scheme})
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +37,7 @@ func TestOperatorsRightsAreEnough(t *testing.T) {
 	}
 	var said said
 	o, err := operator.New(operator.Options{
-		Config: as, Namespace: desktops, LeaseNamespace: release, Gateways: operator.Gateways{Namespace: release},
+		Config: as, Namespace: desktops, LeaseNamespace: desktops, Gateways: operator.Gateways{Namespace: release},
 		Log: slog.New(slog.NewTextHandler(&said, nil)), Registerer: prometheus.NewRegistry(),
 	})
 	if err != nil {
@@ -94,6 +93,79 @@ func TestOperatorsRightsAreEnough(t *testing.T) {
 	})
 	if words := said.String(); strings.Contains(words, "forbidden") {
 		t.Errorf("the operator was refused something:\n%s", words)
+	}
+}
+
+// account is how a part of the chart speaks with the API server.
+func account(release, part string) *rest.Config {
+	as := rest.CopyConfig(cluster.Config)
+	as.Impersonate = rest.ImpersonationConfig{
+		UserName: "system:serviceaccount:" + release + ":desks-streamspace-" + part,
+		Groups:   []string{"system:serviceaccounts", "system:serviceaccounts:" + release, "system:authenticated"},
+	}
+	return as
+}
+
+// The control plane, with its own rights, declares a session, reads how it does
+// and what a gateway needs for it, puts it to sleep, and deletes its home.
+func TestControlPlanesRightsAreEnough(t *testing.T) {
+	release, desktops := cluster.Namespace(t), cluster.Namespace(t)
+	grant(t, release, desktops)
+	template := &v1alpha1.Template{
+		ObjectMeta: metav1.ObjectMeta{Namespace: desktops, Name: "terminal"},
+		Spec:       v1alpha1.TemplateSpec{DisplayName: "Terminal", Image: "example/terminal:1", Command: []string{"xterm"}},
+	}
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: desktops, Name: "anna"}}
+	for _, object := range []client.Object{template, secret} {
+		if err := cluster.Client.Create(t.Context(), object); err != nil {
+			t.Fatal(err)
+		}
+	}
+	as := account(release, "controlplane")
+	var said said
+	desks, err := kube.New(kube.Options{Config: as, Namespace: desktops, Log: slog.New(slog.NewTextHandler(&said, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var done sync.WaitGroup
+	done.Go(func() {
+		if err := desks.Run(ctx); err != nil {
+			t.Errorf("the runtime ended: %v", err)
+		}
+	})
+	defer done.Wait()
+	defer cancel()
+	kubetest.Until(t, "the Template", func(context.Context) (bool, error) {
+		_, there := desks.Template("terminal")
+		return there, nil
+	})
+	session, home := streamspace.NewSessionID(), streamspace.NewHomeID()
+	err = desks.Apply(t.Context(), runtime.Desktop{
+		Session: session, Epoch: 1, Owner: streamspace.NewUserID(), Home: home,
+		Template: streamspace.Template{Name: "terminal"}, Width: 800, Height: 600,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := desks.Delete(t.Context(), session); err != nil {
+		t.Error(err)
+	}
+	if err := desks.DeleteHome(t.Context(), home); err != nil {
+		t.Error(err)
+	}
+	plain, err := client.New(as, client.Options{Scheme: cluster.Scheme})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := plain.Get(t.Context(), client.ObjectKeyFromObject(secret), secret); err != nil {
+		t.Error(err)
+	}
+	if err := plain.List(t.Context(), &corev1.PodList{}, client.InNamespace(desktops)); !errors.IsForbidden(err) {
+		t.Errorf("it may read pods: %v", err)
+	}
+	if words := said.String(); strings.Contains(words, "forbidden") {
+		t.Errorf("the control plane was refused something:\n%s", words)
 	}
 }
 
