@@ -156,10 +156,10 @@ type Gateway struct {
 	tuner       *socketTuner
 	upgrader    websocket.Upgrader
 	buffers     *relay.Buffers
-	certificate tls.Certificate // for other gateways
-	again       chan struct{}   // holds one when the gateway is to be announced now
-	drained     chan struct{}   // closed when draining begins
-	webrtc      atomic.Bool     // viewers are told that there is WebRTC
+	certificate tls.Certificate        // for other gateways
+	again       chan struct{}          // holds one when the gateway is to be announced now
+	drained     chan struct{}          // closed when draining begins
+	webrtc      atomic.Pointer[WebRTC] // of which viewers are told; nil where there is none
 
 	watchers sync.WaitGroup // grows in announce only
 	watching watching

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -32,6 +33,7 @@ const (
 type WebRTC struct {
 	gateway *Gateway
 	server  *rtc.Server
+	turn    *rtc.Access // nil without relays
 	metrics *rtcMetrics
 }
 
@@ -42,9 +44,10 @@ type rtcMetrics struct {
 	took   prometheus.Histogram
 }
 
-// NewWebRTC returns the handler of PrefixWebRTC. The server is closed by whoever
+// NewWebRTC returns the handler of PrefixWebRTC. turn, if there is one, is how
+// viewers get through relays. The server is closed by whoever
 // made it, after the gateway has ended.
-func NewWebRTC(g *Gateway, server *rtc.Server, registerer prometheus.Registerer) (*WebRTC, error) {
+func NewWebRTC(g *Gateway, server *rtc.Server, turn *rtc.Access, registerer prometheus.Registerer) (*WebRTC, error) {
 	const prefix = "streamspace_gateway_webrtc_"
 	peers := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + "peers", Help: "Browsers that are connected by WebRTC, or about to be."},
 		func() float64 { return float64(server.Peers()) })
@@ -58,13 +61,30 @@ func NewWebRTC(g *Gateway, server *rtc.Server, registerer prometheus.Registerer)
 			return nil, fmt.Errorf("registering WebRTC's metrics: %w", err)
 		}
 	}
-	g.webrtc.Store(true)
-	return &WebRTC{gateway: g, server: server, metrics: m}, nil
+	web := &WebRTC{gateway: g, server: server, turn: turn, metrics: m}
+	g.webrtc.Store(web)
+	return web, nil
 }
 
-// webrtcThere tells the viewer of a WebSocket that it can go on by WebRTC, at
-// PrefixWebRTC where the stream's path is.
-var webrtcThere = []byte(`{"type":"webrtc"}`)
+// there tells the viewer of a WebSocket that it can go on by WebRTC, at
+// PrefixWebRTC where the stream's path is, and by which relays if by no other way.
+func (web *WebRTC) there(viewer streamspace.ViewerID) []byte {
+	told := struct {
+		Type       string          `json:"type"`
+		ICEServers []rtc.ICEServer `json:"iceServers,omitempty"`
+	}{Type: "webrtc"}
+	if web.turn != nil {
+		var err error
+		if told.ICEServers, err = web.turn.Mint(string(viewer)); err != nil {
+			web.gateway.log.Warn("a viewer has no relay", "error", err)
+		}
+	}
+	text, err := json.Marshal(told)
+	if err != nil {
+		return []byte(`{"type":"webrtc"}`) // strings alone cannot fail
+	}
+	return text
+}
 
 // ServeHTTP answers all methods.
 func (web *WebRTC) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -39,7 +39,7 @@ func webrtcHouse(t *testing.T) (*house, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler, err := gateway.NewWebRTC(h.gateway, server, h.registry)
+	handler, err := gateway.NewWebRTC(h.gateway, server, &rtc.Access{URLs: []string{"turn:{host}:3478"}, Secret: "x"}, h.registry)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -307,6 +307,11 @@ func TestMovingBetweenTransports(t *testing.T) {
 	h.publish(session, display.address, 1)
 	first := h.member(session, true)
 	first.Shows(display.draw(t))
+	offered := first.told("that there is WebRTC", func(text map[string]any) bool { return text["type"] == "webrtc" })
+	relays, _ := offered["iceServers"].([]any)
+	if len(relays) != 1 || !strings.HasSuffix(relays[0].(map[string]any)["username"].(string), ":"+string(first.id)) {
+		t.Errorf("relays: %v", offered["iceServers"])
+	}
 	back := func(text map[string]any) bool { return text["type"] == "resume" }
 	first.told("how to come back", back)
 	first.tell("control.take", "")

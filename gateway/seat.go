@@ -252,8 +252,8 @@ func (s *seat) texts(n news, refusals [][]byte, cursors map[streamspace.ViewerID
 	}
 	if n&newsWelcome != 0 {
 		texts = append(texts, room.Welcome(s.member))
-		if s.stream.gateway.webrtc.Load() && s.stream.screen == nil {
-			texts = append(texts, webrtcThere)
+		if web := s.stream.gateway.webrtc.Load(); web != nil && s.stream.screen == nil {
+			texts = append(texts, web.there(s.member.ID))
 		}
 	}
 	if now := time.Now(); n&(newsWelcome|newsControl|newsResume|newsSpent) != 0 && s.renews(n, now) {

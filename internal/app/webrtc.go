@@ -2,9 +2,12 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"strings"
 
 	"github.com/streamspace/streamspace/gateway"
 	"github.com/streamspace/streamspace/gateway/rtc"
@@ -39,19 +42,87 @@ func (p *parts) startWebRTC() error {
 			return fmt.Errorf("listening for WebRTC on TCP %s; choose another with --webrtc-tcp-listen: %w", tcp, err)
 		}
 	}
+	access, relay, err := p.relays(listen)
+	if err != nil {
+		return err
+	}
 	server, err := rtc.New(options)
 	if err != nil {
 		return err
 	}
 	p.stack.Start("webrtc", func(ctx context.Context) error {
 		<-ctx.Done() // its viewers are the gateway's, which ends before
-		return server.Close()
+		err := server.Close()
+		if relay != nil {
+			err = errors.Join(err, relay.Close())
+		}
+		return err
 	})
-	if p.webrtc, err = gateway.NewWebRTC(p.gateway, server, p.registry); err != nil {
+	if p.webrtc, err = gateway.NewWebRTC(p.gateway, server, access, p.registry); err != nil {
 		return err
 	}
 	p.log.Info("viewers may come by WebRTC", "udp", listen, "tcp", p.settings.WebRTCTCPListen, "formats", formats)
 	return nil
+}
+
+// relays is how viewers get through TURN servers, and our own one, as the settings
+// want.
+func (p *parts) relays(packets string) (*rtc.Access, *rtc.Relay, error) {
+	s := p.settings
+	if s.TURNListen != "" && len(s.TURNServers) > 0 {
+		return nil, nil, errors.New("webrtc-turn-listen and webrtc-turn-servers: one of them, since each has a secret of its own")
+	}
+	switch {
+	case len(s.TURNServers) > 0:
+		secret, err := os.ReadFile(s.TURNSecretFile)
+		if err != nil {
+			return nil, nil, fmt.Errorf("webrtc-turn-servers need webrtc-turn-secret-file: %w", err)
+		}
+		return &rtc.Access{URLs: s.TURNServers, Secret: strings.TrimSpace(string(secret))}, nil, nil
+	case s.TURNListen == "":
+		return nil, nil, nil
+	case packets == "":
+		return nil, nil, errors.New("webrtc-turn-listen leads to webrtc-listen, which is off")
+	}
+	access, relay, err := p.ownRelay(packets)
+	if err != nil {
+		return nil, nil, fmt.Errorf("webrtc-turn-listen %s: %w", s.TURNListen, err)
+	}
+	return access, relay, nil
+}
+
+// ownRelay starts a TURN server with a secret of this process.
+func (p *parts) ownRelay(packets string) (*rtc.Access, *rtc.Relay, error) {
+	s := p.settings
+	target, err := net.ResolveUDPAddr("udp", packets)
+	if err != nil {
+		return nil, nil, err
+	}
+	host, port, err := net.SplitHostPort(s.TURNListen)
+	if err != nil {
+		return nil, nil, err
+	}
+	switch {
+	case len(s.WebRTCPublic) > 0:
+		host = s.WebRTCPublic[0].String()
+	case host == "" || net.ParseIP(host).IsUnspecified():
+		host = "{host}"
+	}
+	at := "turn:" + net.JoinHostPort(host, port)
+	if host == "{host}" {
+		at = "turn:{host}:" + port
+	}
+	options := rtc.RelayOptions{Log: p.log, Target: target.AddrPort(), Public: s.WebRTCPublic,
+		Access: &rtc.Access{Secret: rand.Text(), URLs: []string{at + "?transport=udp", at + "?transport=tcp"}}}
+	if options.UDP, err = net.ListenPacket("udp", s.TURNListen); err != nil {
+		return nil, nil, err
+	}
+	if options.TCP, err = net.Listen("tcp", s.TURNListen); err != nil {
+		options.UDP.Close()
+		return nil, nil, err
+	}
+	relay, err := rtc.NewRelay(options)
+	return options.Access, relay, err
 }
 
 // formats lists what can be coded here, best first: AV1 last, since a desktop in

@@ -11,7 +11,7 @@ import type { StreamSocket } from './socket';
 import { Store } from './store';
 import { permissionsOf } from './ticket';
 import type { Permission, Ticket } from './ticket';
-import { WEBRTC_STABLE, WEBRTC_THERE, WEBRTC_TIMEOUT } from './webrtc';
+import { WEBRTC_STABLE, WEBRTC_TIMEOUT, webrtcOffer } from './webrtc';
 import type { VideoSource } from './webrtc';
 import type { VideoFigures } from './video-meter';
 
@@ -79,7 +79,7 @@ export interface Surroundings {
   openTicket(permissions: readonly Permission[] | null, signal: AbortSignal): Promise<Ticket>;
   openSocket(url: string): WebSocket;
   /** The same by WebRTC; `url` is that of the WebSocket. */
-  openPeer?(url: string): Peer;
+  openPeer?(url: string, relays: RTCIceServer[]): Peer;
   openDisplay(target: HTMLElement, channel: Channel, events: DisplayEvents): Display;
   random(): number;
 }
@@ -131,8 +131,8 @@ interface Attempt {
   readonly resumption: Resumption;
   url: string;
   socket: StreamSocket | null;
-  /** The gateway said that there is WebRTC. */
-  offered: boolean;
+  /** The gateway said that there is WebRTC, by these relays if by no other way; null when it did not. */
+  offered: RTCIceServer[] | null;
   /** Moving to WebRTC, or there. */
   peer: Peer | null;
   peerSince: number;
@@ -266,7 +266,7 @@ export class StreamSession {
       resumption: new Resumption(),
       url: '',
       socket: null,
-      offered: false,
+      offered: null,
       peer: null,
       peerSince: 0,
       gaveUp: false,
@@ -308,8 +308,9 @@ export class StreamSession {
     this.#follow(attempt, socket, url);
     const channel = new Channel(socket, (text) => {
       if (this.#current !== attempt) return;
-      if (text === WEBRTC_THERE) {
-        attempt.offered = true;
+      const relays = webrtcOffer(text, attempt.url);
+      if (relays) {
+        attempt.offered = relays;
         void this.#tryPeer(attempt);
       } else if (!attempt.resumption.hear(text, Date.now())) this.room.receive(text);
       else void this.#tryPeer(attempt);
@@ -390,11 +391,12 @@ export class StreamSession {
   async #tryPeer(attempt: Attempt): Promise<void> {
     const { openPeer } = this.#world;
     const wished = this.#settings.transport !== 'websocket' && !attempt.gaveUp;
-    if (!openPeer || !wished || attempt.peer || !attempt.offered || attempt.connectedAt === 0) return;
+    const relays = attempt.offered;
+    if (!openPeer || !wished || attempt.peer || !relays || attempt.connectedAt === 0) return;
     const [url] = attempt.resumption.addresses(attempt.url, 1006, Date.now()); // as if the stream broke
     if (url === undefined) return; // the gateway is about to say how one comes back
     attempt.resumption.used();
-    const opening = openPeer(url);
+    const opening = openPeer(url, relays);
     attempt.peer = opening;
     const peer = await opened(() => opening, WEBRTC_TIMEOUT, attempt.abort.signal);
     if (this.#current !== attempt || attempt.peer !== opening) {
@@ -423,7 +425,7 @@ export class StreamSession {
     const { peer } = attempt;
     if (!peer || attempt.socket !== peer) return;
     attempt.peer = null;
-    attempt.offered = false; // until it is said again
+    attempt.offered = null; // until it is said again
     attempt.gaveUp = this.#settings.transport === 'auto' && Date.now() - attempt.peerSince < WEBRTC_STABLE;
     attempt.display?.setVideo(null);
     this.#update({ transport: 'websocket', transportNote: peer.failure });

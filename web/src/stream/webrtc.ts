@@ -2,8 +2,16 @@ import { ROOM_PROTOCOL } from './channel';
 import { VideoMeter } from './video-meter';
 import type { VideoFigures } from './video-meter';
 
-/** What a gateway says on its stream when one can go on by WebRTC. */
-export const WEBRTC_THERE = '{"type":"webrtc"}';
+/** Reads what a gateway says on its stream when one can go on by WebRTC: the relays for it; null for other texts. */
+export function webrtcOffer(text: string, address: string): RTCIceServer[] | null {
+  if (!text.startsWith('{"type":"webrtc"')) return null;
+  const { iceServers } = JSON.parse(text) as { iceServers?: RTCIceServer[] };
+  const { hostname } = new URL(address.replace(/^ws/, 'http'));
+  return (iceServers ?? []).map((server) => ({
+    ...server,
+    urls: [server.urls].flat().map((url) => url.replace('{host}', hostname)),
+  }));
+}
 
 /** How long a connection may take until its channels are open, in milliseconds. */
 export const WEBRTC_TIMEOUT = 10_000;
@@ -67,10 +75,11 @@ export class PeerSocket extends EventTarget implements VideoSource {
   #stats: ReturnType<typeof setInterval> | undefined;
   #silent: ReturnType<typeof setTimeout> | undefined;
 
-  /** `address` is that of the WebSocket, with what lets the viewer in. */
-  constructor(address: string) {
+  /** `address` is that of the WebSocket, with what lets the viewer in; the servers are relays (TURN). */
+  constructor(address: string, iceServers: RTCIceServer[]) {
     super();
-    this.#connection = typeof RTCPeerConnection === 'undefined' ? null : new RTCPeerConnection();
+    this.#connection =
+      typeof RTCPeerConnection === 'undefined' ? null : new RTCPeerConnection({ iceServers });
     if (!this.#connection) {
       setTimeout(() => this.#fail(REASONS.missing));
       return;

@@ -33,7 +33,7 @@ export function useStream(wanted: readonly Permission[] | null, openTicket: Surr
       new StreamSession(settings, wanted, {
         openTicket,
         openSocket: (url) => new WebSocket(url, [...PROTOCOLS]),
-        openPeer: (url) => new PeerSocket(url),
+        openPeer: (url, relays) => new PeerSocket(url, relays),
         openDisplay,
         random: Math.random,
       }),
