@@ -91,7 +91,9 @@ func decide(w world) plan {
 
 // sleep is for a session that should not run.
 func (w world) sleep(p *plan, suspended bool) {
-	p.status.Restarts, p.status.RestartAt = 0, nil
+	// Without the pod's UID its end is nobody's surprise, also when the session is
+	// woken before it has ended.
+	p.status.Restarts, p.status.RestartAt, p.status.PodUID = 0, nil, ""
 	if w.pod != nil && w.holder == "" {
 		if w.pod.DeletionTimestamp == nil {
 			p.act = actDelete
@@ -103,7 +105,7 @@ func (w world) sleep(p *plan, suspended bool) {
 		p.say(w, v)
 		return
 	}
-	p.status.PodUID, p.status.ReadyAt = "", nil
+	p.status.ReadyAt = nil
 	v := verdict{phase: v1alpha1.PhaseHibernated, reason: v1alpha1.ReasonHibernated, message: "Asleep; its home stays"}
 	if suspended {
 		v.reason, v.message = v1alpha1.ReasonUserSuspended, fmt.Sprintf("The user %s is suspended", w.session.Spec.User)
@@ -122,6 +124,9 @@ func (w world) attend(p *plan) {
 			p.act = actDelete
 		}
 	case pod.DeletionTimestamp != nil:
+		if old {
+			p.status.Restarts, p.status.RestartAt, p.status.PodUID = 0, nil, ""
+		}
 		v := verdict{phase: v1alpha1.PhaseStarting, reason: v1alpha1.ReasonReplacing, message: "Waiting for the desktop before to end", progressing: true}
 		if w.nodeLost {
 			v.degraded, v.reason, v.message = true, v1alpha1.ReasonNodeLost, lostMessage(pod.Spec.NodeName)

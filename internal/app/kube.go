@@ -10,8 +10,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-logr/logr"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/streamspace/streamspace"
 	"github.com/streamspace/streamspace/controlplane/operator"
@@ -28,6 +31,7 @@ func Operator(ctx context.Context, settings config.Config, log *slog.Logger, out
 		if err != nil {
 			return err
 		}
+		clusterLog(log)
 		desktops, gateways := settings.KubeNamespace, settings.KubeGatewayNamespace
 		if desktops == "" {
 			desktops = own
@@ -68,12 +72,20 @@ func kubeConfig(settings config.Config) (*rest.Config, string, error) {
 	return cluster, own, nil
 }
 
+// clusterLog has what the libraries for Kubernetes say go to the process's log:
+// there is one for all of it.
+func clusterLog(log *slog.Logger) {
+	klog.SetSlogLogger(log)
+	ctrllog.SetLogger(logr.FromSlogHandler(log.Handler()))
+}
+
 // startKube has desktops run in a cluster.
 func (p *parts) startKube() (*kube.Runtime, error) {
 	cluster, own, err := kubeConfig(p.settings)
 	if err != nil {
 		return nil, err
 	}
+	clusterLog(p.log)
 	namespace := p.settings.KubeNamespace
 	if namespace == "" {
 		namespace = own

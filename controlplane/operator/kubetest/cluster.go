@@ -50,7 +50,7 @@ type Cluster struct {
 // they begin. It returns what to exit with:
 //
 //	func TestMain(m *testing.M) { os.Exit(kubetest.Run(m, func(c *kubetest.Cluster) { cluster = c })) }
-func Run(m *testing.M, use func(*Cluster)) int {
+func Run(m interface{ Run() int }, use func(*Cluster)) int {
 	c, stop, err := start()
 	if err != nil {
 		if os.Getenv("CI") != "" {

@@ -84,6 +84,7 @@ type Runtime struct {
 
 	mu      sync.Mutex
 	watched bool                                          // guarded by mu
+	ended   map[string]*v1alpha1.Session                  // guarded by mu; deleted objects by name, not yet told
 	names   map[streamspace.SessionID]string              // guarded by mu; of sessions that others named
 	seen    map[streamspace.SessionID]runtime.Observation // guarded by mu
 	adopted map[streamspace.SessionID]bool                // guarded by mu; by this process
@@ -115,6 +116,7 @@ func New(options Options) (*Runtime, error) {
 	return &Runtime{
 		options: options, client: asks, cache: remembers,
 		queue: workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](100*time.Millisecond, time.Minute)),
+		ended: make(map[string]*v1alpha1.Session),
 		names: make(map[streamspace.SessionID]string), seen: make(map[streamspace.SessionID]runtime.Observation),
 		adopted: make(map[streamspace.SessionID]bool), wished: make(map[streamspace.SessionID]int64),
 		told: make(map[streamspace.SessionID]runtime.Observation), wake: make(chan struct{}, 1),

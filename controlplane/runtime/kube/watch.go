@@ -8,7 +8,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -35,7 +34,7 @@ func (r *Runtime) Run(ctx context.Context) error {
 	if _, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
 		AddFunc: note, UpdateFunc: func(_, object any) { note(object) },
 		DeleteFunc: func(object any) {
-			r.forget(object)
+			r.end(object)
 			note(object)
 		},
 	}); err != nil {
@@ -81,11 +80,12 @@ func (r *Runtime) work(ctx context.Context) {
 func (r *Runtime) read(ctx context.Context, name string) error {
 	var s v1alpha1.Session
 	err := r.cache.Get(ctx, client.ObjectKey{Namespace: r.options.Namespace, Name: name}, &s)
-	if apierrors.IsNotFound(err) {
-		return nil // its end was told when it was noted
-	}
-	if err != nil {
+	if client.IgnoreNotFound(err) != nil {
 		return err
+	}
+	r.forget(name)
+	if err != nil {
+		return nil
 	}
 	id, err := streamspace.ParseSessionID(s.Labels[v1alpha1.LabelSessionID])
 	if err != nil {
@@ -109,7 +109,7 @@ func (r *Runtime) read(ctx context.Context, name string) error {
 // observe is what an object says about the desktop, if it does.
 func (r *Runtime) observe(ctx context.Context, id streamspace.SessionID, s *v1alpha1.Session) (runtime.Observation, bool, error) {
 	o := runtime.Observation{Session: id, Epoch: uint64(s.Status.Start), At: time.Now()}
-	if s.Spec.State == v1alpha1.StateHibernated && s.Status.Phase != v1alpha1.PhaseHibernated && s.Status.Phase != v1alpha1.PhaseFailed {
+	if s.DeletionTimestamp != nil || s.Spec.State == v1alpha1.StateHibernated && s.Status.Phase != v1alpha1.PhaseHibernated && s.Status.Phase != v1alpha1.PhaseFailed {
 		return o, false, nil // it ends: that it has, is told
 	}
 	switch s.Status.Phase {
@@ -162,13 +162,26 @@ func (r *Runtime) known(s *v1alpha1.Session) ([]byte, bool) {
 	return o.Secret, ok && o.Phase == runtime.PhaseReady && o.Epoch == uint64(s.Status.Start) && o.Address == "tls:"+s.Status.Address
 }
 
-// forget tells of a deleted object that its desktop is gone.
-func (r *Runtime) forget(object any) {
+// end keeps a deleted object until its session is read next.
+func (r *Runtime) end(object any) {
 	if last, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
 		object = last.Obj
 	}
-	s, ok := object.(*v1alpha1.Session)
-	if !ok {
+	if s, ok := object.(*v1alpha1.Session); ok {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.ended[s.Name] = s
+	}
+}
+
+// forget tells of a deleted object that its desktop is gone. Whoever reads the
+// session does it, so that nothing older is told after it.
+func (r *Runtime) forget(name string) {
+	r.mu.Lock()
+	s := r.ended[name]
+	delete(r.ended, name)
+	r.mu.Unlock()
+	if s == nil {
 		return
 	}
 	id, err := streamspace.ParseSessionID(s.Labels[v1alpha1.LabelSessionID])

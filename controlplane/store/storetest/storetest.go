@@ -50,6 +50,19 @@ var server struct {
 // Main runs the tests, stops the server, and exits. It fails the run when
 // goroutines are left.
 func Main(m *testing.M) {
+	code := Run(m)
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, "goroutines are left:", err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// Run runs the tests and stops the server, where more than that is to be done in
+// TestMain. It returns what to exit with.
+func Run(m *testing.M) int {
 	server.main.Store(true)
 	code := m.Run()
 	if server.stop != nil {
@@ -58,13 +71,7 @@ func Main(m *testing.M) {
 	if server.janitor != nil {
 		server.janitor()
 	}
-	if code == 0 {
-		if err := goleak.Find(); err != nil {
-			fmt.Fprintln(os.Stderr, "goroutines are left:", err)
-			code = 1
-		}
-	}
-	os.Exit(code)
+	return code
 }
 
 // New returns a migrated, empty store that the test has to itself.
