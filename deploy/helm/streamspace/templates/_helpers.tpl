@@ -123,7 +123,7 @@ capabilities:
 - name: STREAMSPACE_LISTEN
   value: 0.0.0.0:8080
 - name: STREAMSPACE_DATA_DIR
-  value: /var/lib/streamspace
+  value: /var/lib/streamspace/data # its own: the volume is root's
 - name: STREAMSPACE_EXTERNAL_URL
   value: {{ required "url is needed: what people type to get there, https://desks.example.org" .Values.url | quote }}
 {{- with .Values.trustedProxies }}
