@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -16,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/streamspace/streamspace/controlplane/operator"
 	"github.com/streamspace/streamspace/controlplane/operator/kubetest"
@@ -26,6 +28,7 @@ var cluster *kubetest.Cluster
 
 func TestMain(m *testing.M) {
 	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
+	ctrllog.SetLogger(logr.Discard())
 	os.Exit(kubetest.Run(m, func(c *kubetest.Cluster) { cluster = c }))
 }
 
@@ -37,13 +40,17 @@ type bed struct {
 	registry  *prometheus.Registry
 }
 
-func newBed(t *testing.T) *bed {
+func newBed(t *testing.T, change ...func(*operator.Options)) *bed {
 	t.Helper()
 	b := &bed{T: t, namespace: cluster.Namespace(t), Client: cluster.Client, registry: prometheus.NewRegistry()}
-	o, err := operator.New(operator.Options{
+	options := operator.Options{
 		Config: cluster.Config, Namespace: b.namespace, CountEvery: 100 * time.Millisecond,
 		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})), Registerer: b.registry,
-	})
+	}
+	for _, c := range change {
+		c(&options)
+	}
+	o, err := operator.New(options)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -137,8 +137,10 @@ func (w world) attend(p *plan) {
 		p.status.Restarts, p.status.RestartAt, p.status.PodUID = 0, nil, ""
 		p.say(w, verdict{phase: v1alpha1.PhaseStarting, reason: v1alpha1.ReasonReplacing, message: "Waiting for the desktop before to end", progressing: true})
 	default:
-		p.status.PodUID, p.status.Node, p.status.RestartAt = string(pod.UID), pod.Spec.NodeName, nil
-		p.status.Home, p.status.Secret = pod.Name, secretName(w.session)
+		p.status.Node, p.status.RestartAt = pod.Spec.NodeName, nil
+		if pod.Spec.NodeName != "" { // before, nothing of it can have run: no write for that
+			p.status.PodUID = string(pod.UID)
+		}
 		v, left := judge(pod, w.claim, w.nodeLost, w.session.Status, w.now)
 		p.again = left
 		if v.phase == v1alpha1.PhaseFailed {
@@ -204,12 +206,13 @@ func (w world) begin(p *plan) {
 		return
 	}
 	p.act = actCreate
-	v := verdict{phase: v1alpha1.PhaseStarting, reason: v1alpha1.ReasonStarting, message: "Making the desktop's pod", progressing: true}
+	p.status.Home, p.status.Secret = claimName(w.session.Spec.User, homeOf(w.session)), secretName(w.session)
+	v := verdict{phase: v1alpha1.PhaseStarting, reason: v1alpha1.ReasonStarting, message: waitingForNode, progressing: true}
 	switch {
 	case was.Phase == v1alpha1.PhaseHibernated || was.Phase == v1alpha1.PhaseHibernating:
 		v.reason = v1alpha1.ReasonWaking
 	case same && alive && was.PodUID != "":
-		v.reason, v.message = v1alpha1.ReasonPodDeleted, "The desktop's pod was deleted: making another"
+		v.reason, v.message = v1alpha1.ReasonPodDeleted, "The desktop's pod was deleted: another one waits for a node"
 	case p.status.Restarts > 0:
 		v.reason = v1alpha1.ReasonRestarting
 	}

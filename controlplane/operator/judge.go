@@ -13,6 +13,9 @@ import (
 	"github.com/streamspace/streamspace/controlplane/operator/v1alpha1"
 )
 
+// waitingForNode is said from before the pod is made until a node has it.
+const waitingForNode = "Waiting for a node"
+
 // maxWords bounds what is repeated of others' words.
 const maxWords = 1000
 
@@ -48,7 +51,7 @@ func starting(pod *corev1.Pod, container corev1.ContainerStatus, claim *corev1.P
 		return v, 0
 	}
 	if pod.Spec.NodeName == "" {
-		v.message = "Waiting for a node"
+		v.message = waitingForNode
 		scheduled := condition(pod, corev1.PodScheduled)
 		switch {
 		case scheduled.Status != corev1.ConditionFalse:
