@@ -78,6 +78,10 @@ func TestLife(t *testing.T) {
 func TestPod(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
+	var namespace corev1.Namespace
+	b.ok(b.Get(t.Context(), client.ObjectKey{Name: b.namespace}, &namespace))
+	namespace.Labels["pod-security.kubernetes.io/enforce"] = "restricted" // the strictest profile that Kubernetes has
+	b.ok(b.Update(t.Context(), &namespace))
 	b.template("gimp", func(o *v1alpha1.Template) {
 		o.Spec.Architectures = []string{"amd64", "arm64"}
 		o.Spec.WritablePaths = []string{"/var/cache/gimp"}
