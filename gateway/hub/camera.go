@@ -215,7 +215,7 @@ func (c *camera) awaited(now time.Time) bool {
 func (c *camera) bitrate() int {
 	least := video.MaxBitrate
 	for _, v := range c.viewers {
-		least = min(least, v.seat.Screen.Bitrate())
+		least = min(least, v.bitrate())
 	}
 	return max(least/100*share, video.MinBitrate)
 }
@@ -244,6 +244,7 @@ func (h *Hub) taken(c *camera, t take) {
 			if v.showing.seen {
 				v.showing.seen = false
 				v.shown(t.shot.now, now)
+				v.soften()
 				v.seat.Observer.Moved(relay.ToViewer, t.bytes)
 				v.seat.Observer.Updated(1, 1)
 				h.options.Observer.Sent(c.label(), t.bytes, true)

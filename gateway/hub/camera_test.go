@@ -94,8 +94,10 @@ func (s *screen) rests(t *testing.T) [][]byte {
 	return s.shown()
 }
 
-// film joins a viewer of video.
-func film(t *testing.T, h *hub.Hub, s *screen) *watcher {
+// film joins a viewer of video, filmAt one of a quality.
+func film(t *testing.T, h *hub.Hub, s *screen) *watcher { t.Helper(); return filmAt(t, h, s, 6) }
+
+func filmAt(t *testing.T, h *hub.Hub, s *screen, level int) *watcher {
 	t.Helper()
 	trial, err := video.Open(video.Settings{Codec: s.codec, FullChroma: s.full, Bitrate: video.MinBitrate, FrameRate: 30})
 	var missing *video.MissingError
@@ -106,7 +108,23 @@ func film(t *testing.T, h *hub.Hub, s *screen) *watcher {
 		t.Fatal(err)
 	}
 	trial.Close()
-	return watch(t, h, hub.Seat{Policy: everything, Screen: s}, nil, modern(9)...)
+	return watch(t, h, hub.Seat{Policy: everything, Screen: s}, nil, modern(level)...)
+}
+
+// A viewer of video that asks for the best gets the exact pixels of what rests,
+// after each change and each change of size, and others get none.
+func TestExactPixelsBesideVideo(t *testing.T) {
+	t.Parallel()
+	const width, height = 640, 400
+	x, h := desktop(t, width, height)
+	plain := watch(t, h, hub.Seat{Policy: everything}, nil, modern(9)...)
+	exact := filmAt(t, h, newScreen(video.VP9, true), 9)
+	for offset := range 3 {
+		page := picturetest.Scrolled(cropped(picturetest.Page(t), width), 40*offset, height)
+		x.Show(t, page)
+		plain.shows(page)
+		exact.shows(page)
+	}
 }
 
 // isKey tells whether a frame of VP8 or VP9 stands alone.

@@ -36,6 +36,10 @@ func (h *Hub) show(now time.Time) {
 	h.filmFrame(now)
 	for _, v := range h.viewers {
 		if v.seat.Screen != nil {
+			if v.wish.exact {
+				v.soft.addAll(h.frame.damage)
+				v.soft.addAll(h.frame.moved)
+			}
 			v.flush()
 			continue
 		}
@@ -126,7 +130,11 @@ func (h *Hub) serve(v *viewer, now time.Time, framed bool) {
 		if !v.inStep() && (framed || !h.wait(now)) {
 			h.catchUp(v, now)
 		} else if v.inStep() && len(v.soft) > 0 {
-			h.sharpen(v, now)
+			if v.seat.Screen != nil {
+				h.perfect(v, now)
+			} else {
+				h.sharpen(v, now)
+			}
 		}
 	}
 	v.flush() // no more than what has not gone with pixels
@@ -265,7 +273,11 @@ func (h *Hub) tick(now time.Time) {
 	}
 	for _, v := range h.viewers {
 		h.serve(v, now, false)
-		if len(v.soft) > 0 {
+		switch {
+		case len(v.soft) == 0:
+		case v.seat.Screen != nil:
+			h.wake(now.Add(restAfter))
+		default:
 			h.wake(now.Add(sharpEvery))
 		}
 	}

@@ -97,6 +97,7 @@ func (h *Hub) sized(r rfb.ServerRect) error {
 	}
 	for _, v := range h.viewers {
 		v.dirty, v.soft = nil, nil
+		v.softenAll()
 		if v.seat.Screen == nil {
 			v.dirty = region{h.bounds()}
 		}

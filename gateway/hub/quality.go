@@ -3,6 +3,7 @@ package hub
 import (
 	"time"
 
+	"github.com/streamspace/streamspace/gateway/video"
 	"github.com/streamspace/streamspace/rfb"
 	"github.com/streamspace/streamspace/rfb/tight"
 )
@@ -17,14 +18,23 @@ type wish struct {
 	fences   bool
 	gradient bool
 	lossless bool
-	best     int // on the ladder
+	best     int  // on the ladder
+	bitrate  int  // of video at most, in bits a second
+	exact    bool // beside video the exact pixels, when they rest
 }
+
+// bitrates of video, by JPEG quality level: those who wish for less data get less
+// of it. From the usual level on, 6, it is what the way carries.
+var bitrates = [...]int{400_000, 800_000, 1_500_000, 2_500_000, 4_000_000, 6_000_000}
+
+// bestLevel of JPEG quality is that of who wants to see every pixel as it is.
+const bestLevel = 9
 
 // wishOf reads SetEncodings. Who asks for no JPEG quality takes no JPEG: that is
 // how the protocol says lossless. Level 8 and above loses no colour, below 5
 // bytes matter most.
 func wishOf(encodings []rfb.Encoding) wish {
-	w := wish{lossless: true}
+	w := wish{lossless: true, bitrate: video.MaxBitrate}
 	for _, e := range encodings {
 		switch {
 		case e == rfb.EncodingTight:
@@ -37,7 +47,12 @@ func wishOf(encodings []rfb.Encoding) wish {
 			w.gradient = true // noVNC that knows the one knows the other
 		case e >= rfb.JPEGQuality(0) && e <= rfb.JPEGQuality(9) && w.lossless:
 			w.lossless = false
-			switch level := e - rfb.JPEGQuality(0); {
+			level := int(e - rfb.JPEGQuality(0))
+			if level < len(bitrates) {
+				w.bitrate = bitrates[level]
+			}
+			w.exact = level == bestLevel
+			switch {
 			case level >= 8:
 				w.best = 0
 			case level >= 5:

@@ -209,6 +209,10 @@ func (v *viewer) setEncodings(list []rfb.Encoding) error {
 		}
 	}
 	v.hub.classify(v, now)
+	if v.seat.Screen != nil {
+		v.hub.turn(v)
+		v.softenAll()
+	}
 	v.hub.serve(v, now, true)
 	return nil
 }

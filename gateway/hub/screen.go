@@ -2,6 +2,7 @@ package hub
 
 import (
 	"errors"
+	"image"
 	"time"
 
 	"github.com/streamspace/streamspace/gateway/relay"
@@ -59,6 +60,14 @@ func rungFor(bitrate, now int) int {
 	return rung
 }
 
+// bitrate is what the viewer's way carries, or less if it wishes for less.
+func (v *viewer) bitrate() int {
+	if v.encodings == nil {
+		return v.seat.Screen.Bitrate()
+	}
+	return min(v.seat.Screen.Bitrate(), v.wish.bitrate)
+}
+
 // turn brings a viewer of video in front of the camera that its way has room for.
 func (h *Hub) turn(v *viewer) {
 	codec, full := v.seat.Screen.Format()
@@ -66,7 +75,7 @@ func (h *Hub) turn(v *viewer) {
 	if v.camera != nil {
 		key = v.camera.key
 	}
-	if key.rung = rungFor(v.seat.Screen.Bitrate(), key.rung); v.camera != nil && key == v.camera.key {
+	if key.rung = rungFor(v.bitrate(), key.rung); v.camera != nil && key == v.camera.key {
 		return
 	}
 	c := h.cameras[key]
@@ -114,5 +123,50 @@ func (v *viewer) refresh() {
 	if v.camera != nil {
 		v.camera.fresh = true
 		v.hub.shoot(v.camera, time.Now())
+	}
+}
+
+// perfectAfter is how long the whole screen must have rested for a viewer of video
+// to get its exact pixels: a page shows either those or the video, so that what was
+// on its way has to be there.
+const perfectAfter = 300 * time.Millisecond
+
+// softenAll notes that a viewer of video has not got one pixel exactly, if it wants
+// them.
+func (v *viewer) softenAll() {
+	v.soft = nil
+	if v.seat.Screen != nil && v.wish.exact {
+		v.soft.add(v.hub.bounds())
+		v.hub.wake(time.Now().Add(perfectAfter))
+	}
+}
+
+// soften has a viewer of video sent something exactly, though it has it all: a frame
+// without a change, such as a key frame, has its page show the video again.
+func (v *viewer) soften() {
+	if v.wish.exact && len(v.soft) == 0 {
+		v.soft.add(image.Rect(0, 0, 1, 1))
+		v.hub.wake(time.Now().Add(perfectAfter))
+	}
+}
+
+// perfect sends a viewer of video, in one update on its socket, the exact pixels of
+// all that has changed since it last got those.
+func (h *Hub) perfect(v *viewer, now time.Time) {
+	c := v.camera
+	still := c != nil && !c.busy && !c.fresh && len(c.pending) == 0 && c.due.IsZero()
+	if !still || now.Sub(h.frame.at) < perfectAfter || now.Sub(c.soonest) < perfectAfter || v.class.key.raw {
+		return
+	}
+	var rects []image.Rectangle
+	for _, r := range v.soft {
+		if r = r.Intersect(h.bounds()); !r.Empty() {
+			rects = append(rects, r)
+		}
+	}
+	v.soft = nil
+	if len(rects) > 0 {
+		h.options.Observer.Sharpened(area(rects))
+		v.send(h.parcel(v.class.key.exact(), rects), now, false)
 	}
 }

@@ -14,7 +14,9 @@ export interface Picture {
 export async function photograph(page: Page): Promise<Picture | null> {
   const shot = await page.evaluate(() => {
     const canvas = document.querySelector<HTMLCanvasElement>('[data-phase] canvas:not([data-frozen])');
-    const video = document.querySelector<HTMLVideoElement>('[data-phase] video[data-shown]');
+    const video = document.querySelector<HTMLVideoElement>(
+      '[data-phase] video[data-shown]:not([data-exact])',
+    );
     if (!canvas?.width) return null;
     const copy = document.createElement('canvas');
     [copy.width, copy.height] = [video?.videoWidth ?? canvas.width, video?.videoHeight ?? canvas.height];

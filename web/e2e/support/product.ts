@@ -76,7 +76,10 @@ export class Product {
     const env = Object.fromEntries(
       Object.entries(process.env).filter(([name]) => !name.startsWith('STREAMSPACE_')),
     );
-    const child = spawn(BINARY, [this.options.role ?? 'up', ...flags], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(BINARY, [this.options.role ?? 'up', ...flags], {
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     this.#child = child;
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (chunk: Buffer) => (this.#output += chunk.toString()));

@@ -30,6 +30,8 @@ class MeasuredRFB extends RFB {
   /** Pointer messages since the stream began, and the buttons of the latest one. */
   #turn = 0;
   #buttons = 0;
+  /** The update that is being read has pixels, beside video. */
+  #exact = false;
   #video: { source: VideoSource; layer: VideoLayer } | null = null;
 
   readonly #pace = new PointerPace((x, y) => {
@@ -113,6 +115,21 @@ class MeasuredRFB extends RFB {
     this.#turn++;
     this.#buttons = mask;
     super._sendMouse(x, y, mask);
+  }
+
+  protected override _handleDataRect(): boolean {
+    this.#exact = this.#video !== null;
+    return super._handleDataRect();
+  }
+
+  /** Pixels beside video are the exact ones of all that rests. */
+  protected override _framebufferUpdate(): boolean {
+    const done = super._framebufferUpdate();
+    if (done && this.#exact) {
+      this.#exact = false;
+      this.#video?.layer.stepBack();
+    }
+    return done;
   }
 
   protected override _handleServerFenceMsg(): boolean {

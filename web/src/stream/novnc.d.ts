@@ -53,5 +53,7 @@ declare module '@novnc/novnc' {
     protected _decoders: Record<string, { constructor: { new (): object } }>;
     protected _sendMouse(x: number, y: number, mask: number): void;
     protected _handleServerFenceMsg(): boolean;
+    protected _framebufferUpdate(): boolean;
+    protected _handleDataRect(): boolean;
   }
 }

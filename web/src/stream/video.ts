@@ -22,11 +22,7 @@ export class VideoLayer {
       visibility: 'hidden',
     });
     video.srcObject = media;
-    video.requestVideoFrameCallback(() => {
-      this.#shown = true;
-      video.style.visibility = 'visible';
-      video.dataset.shown = '';
-    });
+    video.requestVideoFrameCallback(this.#show);
     if (frame) {
       frame.style.position = 'relative';
       frame.append(video);
@@ -38,8 +34,24 @@ export class VideoLayer {
 
   /** The picture that is seen, if it is video. */
   picture(): HTMLVideoElement | null {
-    return this.#shown ? this.#video : null;
+    return this.#video.style.visibility === 'visible' ? this.#video : null;
   }
+
+  /** Lets the canvas be seen, which has the same picture exactly, until the next frame comes. */
+  stepBack(): void {
+    if (!this.#shown) return;
+    this.#video.style.visibility = 'hidden';
+    this.#video.dataset.exact = '';
+  }
+
+  readonly #show = (): void => {
+    const video = this.#video;
+    this.#shown = true;
+    video.style.visibility = 'visible';
+    video.dataset.shown = '';
+    delete video.dataset.exact;
+    video.requestVideoFrameCallback(this.#show);
+  };
 
   remove(): void {
     this.#sizes.disconnect();
