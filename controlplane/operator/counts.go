@@ -40,6 +40,9 @@ func (c *counts) template(ctx context.Context, request ctrl.Request) (ctrl.Resul
 	if err := r.ensureRules(ctx, t); err != nil {
 		return ctrl.Result{}, err
 	}
+	if err := r.ensurePrePull(ctx, t); err != nil {
+		return ctrl.Result{}, err
+	}
 	status := t.Status.DeepCopy()
 	status.ObservedGeneration, status.Sessions, status.Running = t.Generation, all, running
 	setCondition(&status.Conditions, taken(t.Generation, "Sessions can be started"), r.now())

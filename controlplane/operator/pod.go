@@ -59,17 +59,30 @@ func podOf(s *v1alpha1.Session, t *v1alpha1.Template, name string) (*corev1.Pod,
 			RuntimeClassName:              t.Spec.RuntimeClassName,
 			PriorityClassName:             t.Spec.PriorityClassName,
 			ImagePullSecrets:              t.Spec.ImagePullSecrets,
-			SecurityContext: &corev1.PodSecurityContext{
-				RunAsNonRoot: ptr(true), RunAsUser: ptr[int64](desktopUser), RunAsGroup: ptr[int64](desktopUser),
-				FSGroup: ptr[int64](desktopUser), FSGroupChangePolicy: ptr(corev1.FSGroupChangeOnRootMismatch),
-				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
-			},
-			Containers: []corev1.Container{container(t, mounts)},
-			Volumes:    volumes,
+			SecurityContext:               podSecurity(),
+			Containers:                    []corev1.Container{container(t, mounts)},
+			Volumes:                       volumes,
 		},
 	}
 	place(&pod.Spec, t)
 	return pod, nil
+}
+
+// podSecurity and containerSecurity let a pod do no more than it must: together
+// they fit the profile "restricted" of Pod Security.
+func podSecurity() *corev1.PodSecurityContext {
+	return &corev1.PodSecurityContext{
+		RunAsNonRoot: ptr(true), RunAsUser: ptr[int64](desktopUser), RunAsGroup: ptr[int64](desktopUser),
+		FSGroup: ptr[int64](desktopUser), FSGroupChangePolicy: ptr(corev1.FSGroupChangeOnRootMismatch),
+		SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+	}
+}
+
+func containerSecurity() *corev1.SecurityContext {
+	return &corev1.SecurityContext{
+		RunAsNonRoot: ptr(true), AllowPrivilegeEscalation: ptr(false), ReadOnlyRootFilesystem: ptr(true), Privileged: ptr(false),
+		Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+	}
 }
 
 // agentSpec is what the agent reads; an image of others with another entry point
@@ -100,12 +113,9 @@ func container(t *v1alpha1.Template, mounts []corev1.VolumeMount) corev1.Contain
 		Resources:  t.Spec.Resources,
 		// Often at first, since somebody waits; then seldom, since each look
 		// starts a process in every desktop.
-		StartupProbe:   &corev1.Probe{ProbeHandler: check, PeriodSeconds: 1, TimeoutSeconds: 5, FailureThreshold: startLimit},
-		ReadinessProbe: &corev1.Probe{ProbeHandler: check, PeriodSeconds: 20, TimeoutSeconds: 10, FailureThreshold: 3},
-		SecurityContext: &corev1.SecurityContext{
-			RunAsNonRoot: ptr(true), AllowPrivilegeEscalation: ptr(false), ReadOnlyRootFilesystem: ptr(true), Privileged: ptr(false),
-			Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
-		},
+		StartupProbe:             &corev1.Probe{ProbeHandler: check, PeriodSeconds: 1, TimeoutSeconds: 5, FailureThreshold: startLimit},
+		ReadinessProbe:           &corev1.Probe{ProbeHandler: check, PeriodSeconds: 20, TimeoutSeconds: 10, FailureThreshold: 3},
+		SecurityContext:          containerSecurity(),
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 		VolumeMounts:             mounts,
 	}

@@ -45,9 +45,9 @@ func policy(namespace, name string, selector map[string]string) *networkingv1.Ne
 	}
 }
 
-// closed lets nothing in and nothing out.
+// closed lets nothing in and nothing out of any pod of ours.
 func closed(namespace string) *networkingv1.NetworkPolicy {
-	return policy(namespace, closedName, map[string]string{labelManaged: fieldOwner, labelComponent: Component})
+	return policy(namespace, closedName, map[string]string{labelManaged: fieldOwner})
 }
 
 // opened lets gateways in, and out what the Template says.

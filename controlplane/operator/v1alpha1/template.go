@@ -66,6 +66,11 @@ type TemplateSpec struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=10
 	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitempty"`
+	// PrePull has every node that these desktops may run on keep the image, so
+	// that no start waits for it. A program that sleeps holds it there.
+	//
+	// +optional
+	PrePull bool `json:"prePull,omitempty"`
 	// Architectures are those that the image is there for; without any, the
 	// desktop may be put on every node that runs Linux.
 	//
