@@ -31,6 +31,9 @@ type Image struct {
 	Packages []string `yaml:"packages"`
 	// Command replaces the template's inside a container.
 	Command []string `yaml:"command"`
+	// SharedMemory is the size of /dev/shm, as 512Mi or 1Gi; "" is the cluster's
+	// usual. It counts as the desktop's memory.
+	SharedMemory string `yaml:"sharedMemory"`
 	// Downloads are what comes from elsewhere than the distribution.
 	Downloads []Download `yaml:"downloads"`
 	// Architectures the application is there for; none means all.
@@ -93,6 +96,7 @@ func (d Download) FileName() string {
 
 var (
 	base     = regexp.MustCompile(`^[a-z0-9]+-[a-z0-9]+$`)
+	memory   = regexp.MustCompile(`^[1-9][0-9]{0,3}[MG]i$`)
 	digest   = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	fileName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+~-]*$`)
 	folder   = regexp.MustCompile(`^(/[A-Za-z0-9][A-Za-z0-9._+-]*)+$`) // and nothing that a shell or a Containerfile reads in its own way
@@ -116,6 +120,7 @@ func (i Image) check() error {
 	for _, a := range i.Architectures {
 		demand(slices.Contains(Architectures, a), "image.architectures: %q is not one of %s", a, strings.Join(Architectures, ", "))
 	}
+	demand(i.SharedMemory == "" || memory.MatchString(i.SharedMemory), "image.sharedMemory: %q is not like 512Mi or 1Gi", i.SharedMemory)
 	for _, w := range i.Writable {
 		demand(folder.MatchString(w), "image.writable: %q is not an absolute folder of plain names", w)
 	}

@@ -171,7 +171,7 @@ publish() {
   for arch in ${ARCH//,/ }; do
     "${buildah[@]}" inspect --type image "$image-$arch" >/dev/null 2>&1 || continue # not for this architecture
     "${buildah[@]}" manifest add --arch "$arch" "$image" "containers-storage:$image-$arch" >/dev/null
-    container=$("${buildah[@]}" from --pull=false "$image-$arch")
+    container=$("${buildah[@]}" from --pull=false --arch "$arch" "$image-$arch")
     root=$("${buildah[@]}" mount "$container")
     "$streamspace" catalog sbom "$root" --name "$image" --architecture "$arch" >"$OUT/$name-$arch.spdx.json"
     "${buildah[@]}" rm "$container" >/dev/null
@@ -206,10 +206,10 @@ possible() {
   [ -e "$keyring" ]
 }
 
-# bytes IMAGE: of all its files.
+# bytes IMAGE ARCH: of all its files.
 bytes() {
   local container size
-  container=$("${buildah[@]}" from --pull=false "$1")
+  container=$("${buildah[@]}" from --pull=false --arch "$2" "$1")
   size=$(du -sbx "$("${buildah[@]}" mount "$container")" | cut -f1)
   "${buildah[@]}" rm "$container" >/dev/null
   echo "$size"
@@ -231,7 +231,7 @@ while read -r folder image from architectures; do
     began=$(date +%s.%N)
     build "$folder" "$image" "$from" "$arch"
     took=$(awk -v a="$began" -v b="$(date +%s.%N)" 'BEGIN {printf "%.1f", b - a}')
-    printf '%s\t%s\t%s\t%s\n' "$folder" "$arch" "$took" "$(bytes "$image-$arch")" | tee -a "$OUT/report.tsv"
+    printf '%s\t%s\t%s\t%s\n' "$folder" "$arch" "$took" "$(bytes "$image-$arch" "$arch")" | tee -a "$OUT/report.tsv"
   done
   publish "$folder" "$image"
 done <"$work/images"

@@ -112,12 +112,12 @@ func TestEveryMistakeOfAnImageIsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Parse([]byte(string(text) + "image:\n  base: Debian\n  packages: ['; rm']\n  command: ['']\n  architectures: [vax]\n  writable: ['/a b']\n" +
+	_, err = Parse([]byte(string(text) + "image:\n  base: Debian\n  packages: ['; rm']\n  command: ['']\n  architectures: [vax]\n  writable: ['/a b']\n  sharedMemory: much\n" +
 		"  downloads:\n    - {url: 'ftp://x/y', sha256: 'x', architecture: m68k, to: relative, strip: 3}\n    - {url: 'https://x/y.deb', sha256: 'x', to: /opt}\n"))
 	if err == nil {
 		t.Fatal("it passed")
 	}
-	for _, want := range []string{"image.base:", "image.packages:", "image.command:", "image.architectures:", "image.writable:", "downloads[0].url:",
+	for _, want := range []string{"image.base:", "image.packages:", "image.command:", "image.architectures:", "image.writable:", "image.sharedMemory:", "downloads[0].url:",
 		"downloads[0].sha256:", "downloads[0].architecture:", "downloads[0].to:", "downloads[0].strip:", "downloads[1].to:"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%s is not told:\n%v", want, err)

@@ -37,14 +37,14 @@ failed=()
 for name in "${names[@]}"; do
   for arch in ${ARCH//,/ }; do
     if [ "$name" = server ]; then
-      container=$("${buildah[@]}" from --pull=false "$REGISTRY/streamspace:$TAG-$arch")
+      container=$("${buildah[@]}" from --pull=false --arch "$arch" "$REGISTRY/streamspace:$TAG-$arch")
       echo "== server $arch"
       boot_server "$("${buildah[@]}" mount "$container")" || failed+=("$name $arch")
       "${buildah[@]}" rm "$container" >/dev/null
       container=
       continue
     fi
-    container=$("${buildah[@]}" from --pull=false "$REGISTRY/desktop-$name:$TAG-$arch")
+    container=$("${buildah[@]}" from --pull=false --arch "$arch" "$REGISTRY/desktop-$name:$TAG-$arch")
     "${buildah[@]}" inspect --type image "$REGISTRY/desktop-$name:$TAG-$arch" >"$config"
     echo "== $name $arch"
     STREAMSPACE_BOOT_ROOT=$("${buildah[@]}" mount "$container") STREAMSPACE_BOOT_CONFIG=$config STREAMSPACE_BOOT_TEMPLATE=$(realpath "$OUT/templates/$name.yaml") \

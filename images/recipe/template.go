@@ -37,6 +37,10 @@ func Template(a images.Application, names Names) *v1alpha1.Template {
 			WritablePaths: a.Image.Writable,
 		},
 	}
+	if a.Image.SharedMemory != "" {
+		size := resource.MustParse(a.Image.SharedMemory) // the catalog has checked it
+		t.Spec.SharedMemory = &size
+	}
 	if a.Network == streamspace.NetworkInternet {
 		t.Spec.Network = v1alpha1.NetworkInternet
 	}
