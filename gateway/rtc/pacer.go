@@ -35,13 +35,13 @@ type pacer struct {
 	wake  chan struct{} // holds one when there is something to send
 
 	mu      sync.Mutex
-	writers map[uint32]interceptor.RTPWriter // guarded by mu; by SSRC
-	rate    float64                          // guarded by mu; bytes a second
-	credit  float64                          // guarded by mu; bytes that may go now
-	at      time.Time                        // guarded by mu; when credit was counted
-	queue   []queued                         // guarded by mu
-	waiting int                              // guarded by mu; bytes in queue
-	over    bool                             // guarded by mu
+	writer  interceptor.RTPWriter // guarded by mu; of the peer's one stream
+	rate    float64               // guarded by mu; bytes a second
+	credit  float64               // guarded by mu; bytes that may go now
+	at      time.Time             // guarded by mu; when credit was counted
+	queue   []queued              // guarded by mu
+	waiting int                   // guarded by mu; bytes in queue
+	over    bool                  // guarded by mu
 }
 
 // queued is a packet that waits.
@@ -56,18 +56,19 @@ var _ gcc.Pacer = (*pacer)(nil)
 func newPacer(bitrate int) *pacer {
 	p := &pacer{
 		ended: make(chan struct{}), done: make(chan struct{}), wake: make(chan struct{}, 1),
-		writers: make(map[uint32]interceptor.RTPWriter), credit: paceBurst, at: time.Now(),
+		credit: paceBurst, at: time.Now(),
 	}
 	p.SetTargetBitrate(bitrate)
 	go p.run()
 	return p
 }
 
-// AddStream says where packets of an SSRC go.
-func (p *pacer) AddStream(ssrc uint32, writer interceptor.RTPWriter) {
+// AddStream says where packets go: those of the stream, and what is sent again of
+// it, which has an SSRC of its own that nobody tells us (RFC 4588 section 4).
+func (p *pacer) AddStream(_ uint32, writer interceptor.RTPWriter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.writers[ssrc] = writer
+	p.writer = writer
 }
 
 // SetTargetBitrate sets the mean, in bits a second.
@@ -141,9 +142,9 @@ func (p *pacer) next(now time.Time) (packet queued, writer interceptor.RTPWriter
 		p.queue = p.queue[1:]
 		size := packet.header.MarshalSize() + len(packet.payload)
 		p.waiting -= size
-		if writer = p.writers[packet.header.SSRC]; writer != nil {
+		if p.writer != nil {
 			p.credit -= float64(size)
-			return packet, writer, 0
+			return packet, p.writer, 0
 		}
 	}
 	p.queue = nil
