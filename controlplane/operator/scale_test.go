@@ -14,7 +14,6 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"k8s.io/client-go/tools/cache"
 	crcache "sigs.k8s.io/controller-runtime/pkg/cache"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/streamspace/streamspace/controlplane/operator"
 	"github.com/streamspace/streamspace/controlplane/operator/v1alpha1"
@@ -54,8 +53,11 @@ func TestScale(t *testing.T) {
 	t.Logf("API writes to be ready: %.1f a session, in the burst %.1f", ofStart, (b.writes()-rest)/float64(*scaleBurst))
 
 	rest = b.writes()
-	b.ok(b.DeleteAllOf(t.Context(), &v1alpha1.Session{}, client.InNamespace(b.namespace)))
+	from = time.Now()
+	b.each("first", *scaleSessions, func(s *v1alpha1.Session) error { return b.Delete(t.Context(), s) })
+	b.each("burst", *scaleBurst, func(s *v1alpha1.Session) error { return b.Delete(t.Context(), s) })
 	seen.until(t, 0)
+	t.Logf("all deleted and gone after %.1f s", time.Since(from).Seconds())
 	b.settled()
 	t.Logf("API writes to end: %.1f a session", (b.writes()-rest)/float64(*scaleSessions+*scaleBurst))
 	for _, line := range b.durations() {
@@ -66,14 +68,21 @@ func TestScale(t *testing.T) {
 // burst makes so many sessions, by several who write at once.
 func (b *bed) burst(name string, n int) {
 	b.Helper()
+	b.each(name, n, func(s *v1alpha1.Session) error {
+		s.Spec = v1alpha1.SessionSpec{Template: "gimp", User: "user-" + s.Name}
+		return b.Create(b.Context(), s)
+	})
+}
+
+// each does something with each of so many sessions, several at a time.
+func (b *bed) each(name string, n int, do func(*v1alpha1.Session) error) {
+	b.Helper()
 	const writers = 8
 	var group sync.WaitGroup
 	for w := range writers {
 		group.Go(func() {
 			for i := w; i < n; i += writers {
-				s := &v1alpha1.Session{ObjectMeta: objectMeta(b.namespace, fmt.Sprintf("%s-%d", name, i))}
-				s.Spec = v1alpha1.SessionSpec{Template: "gimp", User: fmt.Sprintf("user-%s-%d", name, i)}
-				if err := b.Create(b.Context(), s); err != nil {
+				if err := do(&v1alpha1.Session{ObjectMeta: objectMeta(b.namespace, fmt.Sprintf("%s-%d", name, i))}); err != nil {
 					b.Error(err)
 					return
 				}

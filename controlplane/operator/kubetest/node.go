@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -26,8 +27,14 @@ type Node struct {
 	namespace string       // immutable
 	addresses atomic.Int32 // given to pods so far
 	lost      atomic.Bool  // it does not answer: pods stay as they are
-	failed    error        // owned by run until it has ended
+
+	mu     sync.Mutex
+	failed error // guarded by mu
 }
+
+// hands is how many pods it acts on at a time, so that a test of many measures
+// whoever makes them, and not this.
+const hands = 16
 
 // Node starts one that ends with the test.
 func (c *Cluster) Node(t testing.TB, namespace string) *Node {
@@ -50,24 +57,50 @@ func (c *Cluster) Node(t testing.TB, namespace string) *Node {
 func (n *Node) Lose() { n.lost.Store(true) }
 
 func (n *Node) run(ctx context.Context) {
+	// A pod's changes go through the same hands, so that their order stays.
+	var group sync.WaitGroup
+	var work [hands]chan *corev1.Pod
+	for i := range work {
+		work[i] = make(chan *corev1.Pod, 100)
+		group.Go(func() {
+			for pod := range work[i] {
+				if err := n.act(ctx, pod); err != nil && ctx.Err() == nil {
+					n.fail(err)
+				}
+			}
+		})
+	}
+	give := func(pod *corev1.Pod) {
+		sum := fnv.New32a()
+		sum.Write([]byte(pod.Name))
+		work[sum.Sum32()%hands] <- pod
+	}
 	for ctx.Err() == nil {
-		if err := n.watch(ctx); err != nil && ctx.Err() == nil {
-			n.failed = errors.Join(n.failed, err)
-			return
+		if err := n.watch(ctx, give); err != nil && ctx.Err() == nil {
+			n.fail(err)
+			break
 		}
 	}
+	for i := range work {
+		close(work[i])
+	}
+	group.Wait()
 }
 
-// watch acts on pods until the API server ends the watch.
-func (n *Node) watch(ctx context.Context) error {
+func (n *Node) fail(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.failed = errors.Join(n.failed, err)
+}
+
+// watch gives on what happens to pods until the API server ends the watch.
+func (n *Node) watch(ctx context.Context, give func(*corev1.Pod)) error {
 	var pods corev1.PodList
 	if err := n.cluster.Client.List(ctx, &pods, client.InNamespace(n.namespace)); err != nil {
 		return err
 	}
 	for i := range pods.Items {
-		if err := n.act(ctx, &pods.Items[i]); err != nil {
-			return err
-		}
+		give(&pods.Items[i])
 	}
 	stream, err := n.cluster.Client.Watch(ctx, &corev1.PodList{}, client.InNamespace(n.namespace), &client.ListOptions{
 		Raw: &metav1.ListOptions{ResourceVersion: pods.ResourceVersion},
@@ -81,9 +114,7 @@ func (n *Node) watch(ctx context.Context) error {
 		if !ok || event.Type == watch.Deleted {
 			continue
 		}
-		if err := n.act(ctx, pod); err != nil {
-			return err
-		}
+		give(pod)
 	}
 	return nil
 }
