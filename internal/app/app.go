@@ -179,6 +179,7 @@ func (p *parts) startStore(ctx context.Context) error {
 // processes that share a database one decides at a time.
 func (p *parts) startDesktops() error {
 	var where runtime.Runtime
+	var timing lifecycle.Timing
 	templates := p.catalog.Get
 	switch p.settings.Desktops {
 	case config.DesktopsNone:
@@ -190,6 +191,7 @@ func (p *parts) startDesktops() error {
 			return err
 		}
 		p.desktops, where, templates = cluster, cluster, knownBy(p.catalog, cluster)
+		timing.StartTimeout = podStart
 	default:
 		local, err := process.New(process.Options{
 			DataDir: p.settings.DataDir, KeepDesktops: p.settings.KeepDesktops, Log: p.log, Registerer: p.registry,
@@ -202,7 +204,7 @@ func (p *parts) startDesktops() error {
 	}
 	reconciler, err := lifecycle.New(lifecycle.Options{
 		Store: p.store, Feed: p.feed, Runtime: where, Broker: p.broker, Templates: templates,
-		Logger: p.log, Registerer: p.registry,
+		Logger: p.log, Registerer: p.registry, Timing: timing,
 	})
 	if err != nil {
 		return err

@@ -79,6 +79,10 @@ func clusterLog(log *slog.Logger) {
 	ctrllog.SetLogger(logr.FromSlogHandler(log.Handler()))
 }
 
+// podStart is how long a pod may take to come up: a node may have to be added to
+// the cluster first, and a large image to be pulled. People see which it is.
+const podStart = 10 * time.Minute
+
 // startKube has desktops run in a cluster.
 func (p *parts) startKube() (*kube.Runtime, error) {
 	cluster, own, err := kubeConfig(p.settings)
