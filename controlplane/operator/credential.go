@@ -51,11 +51,19 @@ func (r *sessions) ensureCredential(ctx context.Context, s *v1alpha1.Session) er
 	key := client.ObjectKey{Namespace: s.Namespace, Name: secretName(s)}
 	var there corev1.Secret
 	err := r.client.Get(ctx, key, &there)
-	if err == nil && lasts(there.Data, r.now()) && metav1.IsControlledBy(&there, s) {
-		return nil
-	}
-	if err != nil && !apierrors.IsNotFound(err) {
+	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("reading the secret %s: %w", key.Name, err)
+	}
+	known := err == nil
+	switch {
+	case known && !metav1.IsControlledBy(&there, s):
+		// Of an earlier session of the same name, whose things the cluster has not
+		// put away yet.
+		if err := r.client.Delete(ctx, &there, client.Preconditions{UID: &there.UID}); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("deleting the secret %s of an earlier session: %w", key.Name, err)
+		}
+	case known && lasts(there.Data, r.now()):
+		return nil
 	}
 	authority, err := r.authority(ctx, s.Namespace)
 	if err != nil {
@@ -65,14 +73,29 @@ func (r *sessions) ensureCredential(ctx context.Context, s *v1alpha1.Session) er
 	if err != nil {
 		return fmt.Errorf("making certificates for %s: %w", s.Name, err)
 	}
-	return r.apply(ctx, &corev1.Secret{
+	secret := &corev1.Secret{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: s.Namespace, Name: key.Name, Labels: labelsOf(s),
 			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(s, v1alpha1.GroupVersion().WithKind("Session"))},
 		},
 		Type: corev1.SecretTypeOpaque, Data: data,
-	})
+	}
+	if known && metav1.IsControlledBy(&there, s) {
+		return r.apply(ctx, secret)
+	}
+	// Created, not applied: a Secret of that name that is somebody else's stays so.
+	err = r.client.Create(ctx, secret, client.FieldOwner(fieldOwner))
+	if !apierrors.IsAlreadyExists(err) {
+		return err
+	}
+	if err := r.live.Get(ctx, key, &there); err != nil {
+		return fmt.Errorf("reading the secret %s: %w", key.Name, err)
+	}
+	if there.Labels[labelManaged] != fieldOwner {
+		return &refusal{v1alpha1.ReasonNameTaken, fmt.Sprintf("There is a Secret %s that is not this session's: delete it, or name the session otherwise", key.Name)}
+	}
+	return fmt.Errorf("the secret %s is there already, which was not known yet", key.Name)
 }
 
 // lasts tells whether a session's certificates are there and good for a start.

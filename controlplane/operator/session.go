@@ -73,7 +73,7 @@ func (r *sessions) start(ctx context.Context, w world, p plan) (ctrl.Result, err
 	// it: writing the status proves that, and where nothing was to be written,
 	// or the API server has refused before and would be told so again and again,
 	// it is asked.
-	refused := w.session.Status.Phase == v1alpha1.PhasePending && (wasSaid(w.session.Status, v1alpha1.ReasonPodRefused) || wasSaid(w.session.Status, v1alpha1.ReasonQuotaExceeded))
+	refused := w.session.Status.Phase == v1alpha1.PhasePending && degraded(w.session.Status).Status == metav1.ConditionTrue
 	told := false
 	if !refused {
 		var err error
@@ -123,13 +123,25 @@ func (r *sessions) make(ctx context.Context, w world) error {
 		r.metrics.warm.WithLabelValues("false").Inc()
 		return nil
 	case apierrors.IsAlreadyExists(err):
-		return nil // what is in memory lags behind, or another session was faster: an event follows
+		return r.taken(ctx, pod)
 	case apierrors.IsForbidden(err) && quotaExceeded(err):
 		return &refusal{v1alpha1.ReasonQuotaExceeded, "The namespace's quota has no room for the desktop: " + words(err.Error())}
 	case apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err):
 		return &refusal{v1alpha1.ReasonPodRefused, "The cluster refuses the desktop's pod: " + words(err.Error())}
 	}
 	return fmt.Errorf("making the pod %s: %w", pod.Name, err)
+}
+
+// taken is what follows when there is a pod of the name already.
+func (r *sessions) taken(ctx context.Context, pod *corev1.Pod) error {
+	var there corev1.Pod
+	if err := r.live.Get(ctx, client.ObjectKeyFromObject(pod), &there); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	if there.Labels[labelManaged] != fieldOwner {
+		return &refusal{v1alpha1.ReasonNameTaken, fmt.Sprintf("There is a pod %s that is not the operator's: delete it", pod.Name)}
+	}
+	return nil // what is in memory lags behind, or another session was faster: an event follows
 }
 
 // finish ends the pod of a session that is deleted, and lets it go after that.

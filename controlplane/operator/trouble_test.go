@@ -190,3 +190,34 @@ func TestHomePending(t *testing.T) {
 		t.Errorf("it says %q", s.Status.Message)
 	}
 }
+
+// What is somebody else's is left alone, and a session may have the name of one
+// that has ended.
+func TestNames(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	cluster.Node(t, b.namespace)
+	b.template("gimp")
+	theirs := &corev1.Secret{ObjectMeta: objectMeta(b.namespace, "paint-desktop"), StringData: map[string]string{"tls.key": "theirs"}}
+	b.make(theirs)
+	s := b.session("paint")
+	b.degraded("paint", v1alpha1.ReasonNameTaken)
+	b.ok(b.Get(t.Context(), client.ObjectKeyFromObject(theirs), theirs))
+	if string(theirs.Data["tls.key"]) != "theirs" || len(theirs.Data) != 1 {
+		t.Errorf("it was changed: %v", theirs.Data)
+	}
+	b.ok(b.Delete(t.Context(), theirs))
+	b.ok(b.Delete(t.Context(), s))
+	b.gone(s)
+	first := b.session("paint")
+	b.phase("paint", v1alpha1.PhaseRunning)
+	b.ok(b.Delete(t.Context(), first))
+	b.gone(first) // its Secret is still there: nobody collects what has no owner any more
+	second := b.session("paint")
+	b.phase("paint", v1alpha1.PhaseRunning)
+	var secret corev1.Secret
+	b.ok(b.Get(t.Context(), client.ObjectKeyFromObject(theirs), &secret))
+	if !metav1.IsControlledBy(&secret, second) {
+		t.Errorf("the secret is of %v", secret.OwnerReferences)
+	}
+}
