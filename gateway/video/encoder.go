@@ -285,4 +285,5 @@ func (e *Encoder) Close() {
 	e.closed = true
 	e.drop()
 	e.convert.close()
+	trim()
 }

@@ -48,6 +48,15 @@ func (l *library) close() {
 	}
 }
 
+// trim gives the system back what C keeps of memory that was freed: glibc holds an
+// encoder's frames, some 20 MB, for the next one, and in each of its arenas anew.
+// Other C libraries have no such function.
+func trim() {
+	if address, err := purego.Dlsym(purego.RTLD_DEFAULT, "malloc_trim"); err == nil {
+		purego.SyscallN(address, 0)
+	}
+}
+
 // pointer is an address that C returned. The detour keeps vet from taking it for
 // arithmetic with a Go address.
 func pointer(address uintptr) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(&address)) }
