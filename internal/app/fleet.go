@@ -23,6 +23,9 @@ import (
 // ControlPlane runs the API, the web page and, unless others do, the desktops of
 // a fleet, until ctx ends or a part fails.
 func ControlPlane(ctx context.Context, settings config.Config, log *slog.Logger, out io.Writer) error {
+	if settings.Desktops == config.DesktopsKubernetes {
+		clusterLog(log)
+	}
 	unlock, err := lockDataDir(settings.DataDir)
 	if err != nil {
 		return err

@@ -26,12 +26,17 @@ import (
 
 // Operator acts on Session objects in a cluster until ctx ends or it cannot go on.
 func Operator(ctx context.Context, settings config.Config, log *slog.Logger, out io.Writer) error {
+	clusterLog(log)
+	return operate(ctx, settings, log, out)
+}
+
+// operate is Operator where the process's log is set up already.
+func operate(ctx context.Context, settings config.Config, log *slog.Logger, out io.Writer) error {
 	return open(ctx, settings, log, out, func(p *parts) error {
 		cluster, own, err := kubeConfig(settings)
 		if err != nil {
 			return err
 		}
-		clusterLog(log)
 		desktops, gateways := settings.KubeNamespace, settings.KubeGatewayNamespace
 		if desktops == "" {
 			desktops = own
@@ -89,7 +94,6 @@ func (p *parts) startKube() (*kube.Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	clusterLog(p.log)
 	namespace := p.settings.KubeNamespace
 	if namespace == "" {
 		namespace = own
