@@ -167,7 +167,7 @@ func (g *Gateway) askNeighbours(ctx context.Context) bool {
 	answers := make(chan *tree.View, len(neighbours))
 	var asking sync.WaitGroup
 	defer asking.Wait()
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithTimeout(ctx, g.timing.Claim/4) // of the half that is left
 	defer cancel()
 	for _, p := range neighbours {
 		asking.Go(func() {

@@ -403,7 +403,7 @@ func TestViewerThatDoesNotRead(t *testing.T) {
 func TestViewerThatIsDead(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, func(o *gateway.Options) {
-		o.Timing.Relay.Ping, o.Timing.Relay.DeadAfter = 50*time.Millisecond, 500*time.Millisecond
+		o.Timing.Relay.Ping, o.Timing.Relay.DeadAfter = 50*time.Millisecond, 5*time.Second // its handshake takes less
 	})
 	v, _ := h.open(newDesktop(t, silent))
 	v.conn.SetPingHandler(func(string) error { return nil })

@@ -190,10 +190,8 @@ type View struct {
 	Broker  bool                  `json:"broker"` // it reaches the broker
 }
 
-// Ask asks a gateway how it sees the fleet.
+// Ask asks a gateway how it sees the fleet, for as long as ctx has time.
 func Ask(ctx context.Context, own tls.Certificate, peer Peer) (View, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
 	client := http.Client{Transport: &http.Transport{DialTLSContext: connector(own, peer), DisableKeepAlives: true}}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+peer.Address+AlivePath, nil)
 	if err != nil {
