@@ -120,7 +120,7 @@ var settings = []setting{
 		set: func(c *Config, v string) error { return boolean(&c.KeepDesktops, v) }},
 	{key: "metrics-listen", roles: anyRole | RoleOperator, usage: "`host:port` for /metrics; without it, loopback clients get it on the main listener",
 		set: func(c *Config, v string) error { return optionalAddress(&c.MetricsListen, v) }},
-	{key: "drain-timeout", roles: ofStreams, usage: "`duration` over which a clean end sends viewers away, to other gateways where there are any",
+	{key: "drain-timeout", roles: ofStreams, usage: "`duration` that a clean end may take to send viewers away, to other gateways where there are any",
 		set: func(c *Config, v string) error { return duration(&c.DrainTimeout, v) }},
 	{key: "shutdown-timeout", roles: anyRole | RoleOperator, usage: "`duration` that a clean end may take",
 		set: func(c *Config, v string) error { return duration(&c.ShutdownTimeout, v) }},
