@@ -12,8 +12,8 @@ import (
 
 const (
 	// drainPace is between two viewers who are sent away: those who take them, on two
-	// cores that they share with everything else, take twice as many a second.
-	drainPace = 5 * time.Millisecond
+	// cores that they share with everything else, take some four hundred a second, and give each of them a whole picture.
+	drainPace = 10 * time.Millisecond
 	// drainShare of the time until the deadline is used at most to send viewers away;
 	// the rest is for their farewells.
 	drainShare = 0.8

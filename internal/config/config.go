@@ -99,7 +99,7 @@ func Default() Config {
 		ViewersPerUser:    100,
 		ViewersPerAddress: 256,
 		MaxViewers:        9000, // two descriptors each: fits a hard limit of 20,000
-		DrainTimeout:      10 * time.Second,
+		DrainTimeout:      20 * time.Second,
 		ShutdownTimeout:   20 * time.Second,
 		LogLevel:          "info",
 		LogFormat:         "text",
