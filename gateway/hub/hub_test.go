@@ -93,15 +93,7 @@ func TestWhoIsLateOrStalledCatchesUp(t *testing.T) {
 	late.shows(last)
 	stalled.resume()
 	stalled.shows(last)
-	prompt.mu.Lock()
-	got := prompt.updates
-	prompt.mu.Unlock()
-	stalled.mu.Lock()
-	defer stalled.mu.Unlock()
-	if stalled.updates >= got {
-		t.Errorf("who stalled got %d updates, and who did not %d: they were queued", stalled.updates, got)
-	}
-	if status, ok := h.Status(stalled.socket); !ok || status.Dropped == 0 || status.Viewers != 3 {
+	if status, ok := h.Status(stalled.socket); !ok || status.Dropped < enough || status.Viewers != 3 {
 		t.Errorf("status %+v, %v", status, ok)
 	}
 }
