@@ -174,7 +174,7 @@ test.describe('a terminal', () => {
     ).toBeVisible();
     await page.getByRole('button', { name: /^Connection/ }).click();
     await expect(page.getByRole('dialog', { name: 'Connection' })).toContainText(
-      'travels through the stream',
+      'a mark goes through the stream to the desktop and back',
     );
     await page.getByRole('button', { name: 'Connect anew' }).click();
     await desktop.waitUntilLive();
