@@ -13,6 +13,7 @@ import (
 const (
 	maxControlConns = 8 // the runtime needs one; a restarted one may not have closed the old
 	controlWrite    = 5 * time.Second
+	lastCall        = 10 * time.Millisecond // at the end, for those who wait to be accepted
 )
 
 // control tells the desktop's status to whoever connects to its socket.
@@ -81,8 +82,10 @@ func (c *control) now() (Status, <-chan struct{}) {
 // run serves until ctx ends, and tells everyone the last status before it returns.
 func (c *control) run(ctx context.Context) {
 	var serving sync.WaitGroup
-	stop := context.AfterFunc(ctx, func() { c.listener.Close() })
+	// Who has connected already, and was not heard yet, is told why it ends, too.
+	stop := context.AfterFunc(ctx, func() { c.listener.SetDeadline(time.Now().Add(lastCall)) })
 	defer stop()
+	defer c.listener.Close()
 	for {
 		conn, err := c.listener.AcceptUnix()
 		if err != nil {

@@ -63,7 +63,8 @@ type desktop struct {
 	answers atomic.Bool // the agent is there: it hears signals, which bwrap does not
 
 	// owned by the goroutine that watches
-	oomKills int64 // seen and told
+	control  net.Conn // where the agent's status comes from; nil before it has connected
+	oomKills int64    // seen and told
 
 	ended  chan struct{} // closed when it is no longer watched
 	why    string        // valid after ended: crashed, memory, timeout
@@ -93,9 +94,13 @@ func launch(r *Runtime, wanted runtime.Desktop) (*desktop, error) {
 		if err != nil {
 			return fmt.Errorf("writing the desktop's state: %w", err)
 		}
-		return nil
+		// Now, and not when the agent has begun: it may have ended, and not been heard.
+		return d.connect(context.Background())
 	})
 	if err != nil {
+		if d.control != nil {
+			d.control.Close()
+		}
 		d.clear()
 		return nil, err
 	}
@@ -138,12 +143,12 @@ func (d *desktop) watch() {
 // the agent hangs up.
 func (d *desktop) follow(ctx context.Context) (agent.Status, error) {
 	var last agent.Status
-	// The socket listens since before the agent began: connecting does not wait.
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "unix", filepath.Join(d.dir, controlSocket))
-	if err != nil {
-		return last, err
+	if d.control == nil { // of a desktop that runs since before
+		if err := d.connect(ctx); err != nil {
+			return last, err
+		}
 	}
+	conn := d.control
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
@@ -165,6 +170,16 @@ func (d *desktop) follow(ctx context.Context) (agent.Status, error) {
 		last = status
 		d.tell(status)
 	}
+}
+
+// connect connects with the agent. Its socket listens since before the agent
+// begins: this does not wait.
+func (d *desktop) connect(ctx context.Context) (err error) {
+	var dialer net.Dialer
+	if d.control, err = dialer.DialContext(ctx, "unix", filepath.Join(d.dir, controlSocket)); err != nil {
+		return fmt.Errorf("connecting with the desktop's agent: %w", err)
+	}
+	return nil
 }
 
 // publish gives the RFB socket a second name beside io. The folder io belongs
