@@ -47,11 +47,7 @@ func newUpgrader() websocket.Upgrader {
 // ServeHTTP admits a viewer, or says why not. It returns after the upgrade: a
 // stream must not hold net/http's buffers and stack for hours.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	requestID := w.Header().Get(requestIDHeader)
-	if requestID == "" {
-		requestID = string(streamspace.NewViewerID())[len("vwr_"):]
-		w.Header().Set(requestIDHeader, requestID)
-	}
+	requestID := requestIDOf(w)
 	s, err := g.admit(r, requestID)
 	if err != nil {
 		g.refuse(w, r, requestID, err)
@@ -67,6 +63,16 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	g.tuner.tune(conn.NetConn())
 	g.start(s, conn.NetConn(), slices.Contains(protocol, protocolRoom))
+}
+
+// requestIDOf is the id under which the request is logged and answered.
+func requestIDOf(w http.ResponseWriter) string {
+	requestID := w.Header().Get(requestIDHeader)
+	if requestID == "" {
+		requestID = string(streamspace.NewViewerID())[len("vwr_"):]
+		w.Header().Set(requestIDHeader, requestID)
+	}
+	return requestID
 }
 
 const (

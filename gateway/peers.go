@@ -43,8 +43,7 @@ type peer struct {
 	tree.Peer
 	url      string
 	near     bool // of our region
-	draining bool
-	leaving  bool // it has said so itself, and it never returns
+	draining bool // for good
 	dead     bool // nobody is at its address
 	seen     time.Time
 }
@@ -80,7 +79,7 @@ func (p *peers) bury(id streamspace.GatewayID) bool {
 	return true
 }
 
-// leave sends no more viewers to a gateway that drains: the list may not say so yet.
+// leave sends no more viewers to a gateway that has said that it drains.
 func (p *peers) leave(id streamspace.GatewayID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -88,7 +87,7 @@ func (p *peers) leave(id streamspace.GatewayID) {
 	if !ok {
 		return
 	}
-	known.leaving, known.draining = true, true
+	known.draining = true
 	p.known[id] = known
 	p.withhold(id)
 }
@@ -176,7 +175,7 @@ func (p *peers) look(ctx context.Context) error {
 		if before.dead {
 			continue // the list does not know yet
 		}
-		node.Draining = node.Draining || before.leaving
+		node.Draining = node.Draining || before.draining // the list may not say so yet
 		if !node.Draining && node.Streams != "" {
 			fleet = append(fleet, ingress.Gateway{ID: node.Gateway, Address: node.Streams, Viewers: node.Viewers})
 		}
@@ -186,7 +185,7 @@ func (p *peers) look(ctx context.Context) error {
 		}
 		p.known[node.Gateway] = peer{
 			Peer: tree.Peer{Gateway: node.Gateway, Address: node.Link, Key: key},
-			url:  node.URL, near: node.Region == p.region, draining: node.Draining, leaving: before.leaving, seen: p.at,
+			url:  node.URL, near: node.Region == p.region, draining: node.Draining, seen: p.at,
 		}
 	}
 	p.fleet.Store(&fleet)

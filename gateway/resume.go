@@ -88,7 +88,7 @@ func (g *Gateway) spent(claims ticket.Claims) {
 	}
 }
 
-// keepResumable has the list of gateways looked at, of which viewers are told.
+// keepPeers has the list of gateways looked at, of which viewers are told.
 func (g *Gateway) keepPeers(ctx context.Context) {
 	if err := g.peers.refresh(ctx); err != nil && ctx.Err() == nil {
 		g.log.Warn("looking at the list of gateways", "error", err)

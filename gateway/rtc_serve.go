@@ -88,11 +88,7 @@ func (web *WebRTC) there(viewer streamspace.ViewerID) []byte {
 
 // ServeHTTP answers all methods.
 func (web *WebRTC) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	requestID := w.Header().Get(requestIDHeader)
-	if requestID == "" {
-		requestID = string(streamspace.NewViewerID())[len("vwr_"):]
-		w.Header().Set(requestIDHeader, requestID)
-	}
+	requestID := requestIDOf(w)
 	// A page may speak with another gateway than the one it came from. Nothing here
 	// rests on cookies: whether the page's origin may is asked for with the ticket.
 	w.Header().Set("Access-Control-Allow-Origin", "*")

@@ -162,14 +162,7 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 // ErrDead if nobody is at its address, and with ctx's error. leaving is called when
 // the gateway begins to drain.
 func Watch(ctx context.Context, own tls.Certificate, peer Peer, leaving func()) error {
-	client := http.Client{Transport: &http.Transport{
-		DialTLSContext: connector(own, peer), DisableKeepAlives: true, ResponseHeaderTimeout: dialTimeout,
-	}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+peer.Address+WatchPath, nil)
-	if err != nil {
-		return fmt.Errorf("watching gateway %s: %w", peer.Gateway, err)
-	}
-	response, err := client.Do(request)
+	response, err := get(ctx, own, peer, WatchPath, dialTimeout)
 	if err != nil {
 		return fmt.Errorf("watching gateway %s: %w", peer.Gateway, err)
 	}
@@ -184,6 +177,17 @@ func Watch(ctx context.Context, own tls.Certificate, peer Peer, leaving func()) 
 	return fmt.Errorf("watching gateway %s: it ended: %w", peer.Gateway, err)
 }
 
+// get asks peer and nobody else. The head of the answer must come within wait, if
+// that is not zero.
+func get(ctx context.Context, own tls.Certificate, peer Peer, path string, wait time.Duration) (*http.Response, error) {
+	client := http.Client{Transport: &http.Transport{DialTLSContext: connector(own, peer), DisableKeepAlives: true, ResponseHeaderTimeout: wait}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+peer.Address+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	return client.Do(request)
+}
+
 // View is how a gateway sees the fleet.
 type View struct {
 	Gateway streamspace.GatewayID `json:"gateway"`
@@ -192,12 +196,7 @@ type View struct {
 
 // Ask asks a gateway how it sees the fleet, for as long as ctx has time.
 func Ask(ctx context.Context, own tls.Certificate, peer Peer) (View, error) {
-	client := http.Client{Transport: &http.Transport{DialTLSContext: connector(own, peer), DisableKeepAlives: true}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+peer.Address+AlivePath, nil)
-	if err != nil {
-		return View{}, fmt.Errorf("asking gateway %s: %w", peer.Gateway, err)
-	}
-	response, err := client.Do(request)
+	response, err := get(ctx, own, peer, AlivePath, 0)
 	if err != nil {
 		return View{}, fmt.Errorf("asking gateway %s: %w", peer.Gateway, err)
 	}
