@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
-
 	"github.com/streamspace/streamspace/bench/peer"
 	"github.com/streamspace/streamspace/bench/report"
 	"github.com/streamspace/streamspace/bench/source"
@@ -103,7 +101,7 @@ func (s Settings) capacityRound(ctx context.Context, relay peer.Relay, viewers i
 	}
 	audience := new(audience)
 	defer audience.leave()
-	if err := audience.gather(ctx, running, viewers); err != nil {
+	if err := ramp(ctx, running, viewers, audience.enter); err != nil {
 		return nil, err
 	}
 	if err := rest(ctx, warmUp); err != nil {
@@ -138,24 +136,7 @@ type audience struct {
 	ages    []float64        // guarded by mu; milliseconds
 }
 
-// gather brings n viewers in.
-func (a *audience) gather(ctx context.Context, relay *peer.Running, n int) error {
-	for have := 0; have < n; have += rampBatch {
-		targets, err := relay.Targets(min(rampBatch, n-have))
-		if err != nil {
-			return err
-		}
-		group, entering := errgroup.WithContext(ctx)
-		for _, target := range targets {
-			group.Go(func() error { return a.enter(entering, target) })
-		}
-		if err := group.Wait(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
+// enter lets one viewer in.
 func (a *audience) enter(ctx context.Context, target string) error {
 	v, err := viewer.Connect(ctx, target, viewer.Options{ReadBuffer: idleReadBuffer})
 	if err != nil {
@@ -192,11 +173,7 @@ func (a *audience) leave() []float64 {
 	viewers := a.viewers
 	a.viewers = nil
 	a.mu.Unlock()
-	var leaving sync.WaitGroup
-	for _, v := range viewers {
-		leaving.Go(func() { v.Close() })
-	}
-	leaving.Wait()
+	closeAll(viewers)
 	a.reading.Wait()
 	return a.ages
 }

@@ -81,31 +81,14 @@ func Fleet(ctx context.Context, s Settings, options FleetOptions) error {
 type patrons []*fleet.Patron
 
 func (s Settings) fleetRound(ctx context.Context, options FleetOptions, cost, gaps *report.Table) error {
-	f, err := fleet.Start(ctx, options.Program, "deploy/balancers/nginx.conf", options.Gateways, options.Planes)
+	f, err := furnish(ctx, options.Program, options.Gateways, options.Planes, options.Sessions)
 	if err != nil {
 		return err
 	}
-	defer f.Stop()
-	client, err := product.New(f.Front)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	if err := client.SignIn(ctx, f.Username, f.Password); err != nil {
-		return err
-	}
-	sessions, err := startSessions(ctx, client, options.Sessions)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		for _, id := range sessions {
-			client.Stop(context.WithoutCancel(ctx), id)
-		}
-	}()
-	s.Log.Info("sessions run", "sessions", len(sessions))
-	before := measureFleet(f)
-	all, err := enter(ctx, client, sessions, options)
+	defer f.remove(ctx)
+	s.Log.Info("sessions run", "sessions", len(f.sessions))
+	before := measureFleet(f.Fleet)
+	all, err := enter(ctx, f.client, f.sessions, options)
 	defer all.leave()
 	if err != nil {
 		return err
@@ -114,11 +97,11 @@ func (s Settings) fleetRound(ctx context.Context, options FleetOptions, cost, ga
 	if err := rest(ctx, options.Settle); err != nil {
 		return err
 	}
-	at, updates := measureFleet(f), all.updates()
+	at, updates := measureFleet(f.Fleet), all.updates()
 	if err := rest(ctx, options.Measure); err != nil {
 		return err
 	}
-	cost.Row("all").Add(fleetCosts(before, at, measureFleet(f), len(all), float64(all.updates()-updates)/options.Measure.Seconds(), options.Measure))
+	cost.Row("all").Add(fleetCosts(before, at, measureFleet(f.Fleet), len(all), float64(all.updates()-updates)/options.Measure.Seconds(), options.Measure))
 
 	for _, event := range []struct {
 		name string
@@ -158,6 +141,42 @@ func (s Settings) fleetRound(ctx context.Context, options FleetOptions, cost, ga
 		}
 	}
 	return nil
+}
+
+// furnished is a fleet with sessions and somebody who is signed in.
+type furnished struct {
+	*fleet.Fleet
+	client   *product.Client
+	sessions []string
+}
+
+// furnish starts all of it. remove must be called.
+func furnish(ctx context.Context, program string, gateways, planes, sessions int) (in *furnished, err error) {
+	in = &furnished{}
+	if in.Fleet, err = fleet.Start(ctx, program, "deploy/balancers/nginx.conf", gateways, planes); err != nil {
+		return nil, err
+	}
+	if in.client, err = product.New(in.Front); err != nil {
+		in.Stop()
+		return nil, err
+	}
+	if err = in.client.SignIn(ctx, in.Username, in.Password); err == nil {
+		in.sessions, err = startSessions(ctx, in.client, sessions)
+	}
+	if err != nil {
+		in.remove(ctx)
+		return nil, err
+	}
+	return in, nil
+}
+
+// remove ends everything.
+func (in *furnished) remove(ctx context.Context) {
+	for _, id := range in.sessions {
+		in.client.Stop(context.WithoutCancel(ctx), id)
+	}
+	in.client.Close()
+	in.Stop()
 }
 
 // startSessions starts terminals and waits until all run.

@@ -121,7 +121,7 @@ func idleRound(ctx context.Context, s Settings, relay peer.Relay, options IdleOp
 	}
 	crowd := new(crowd)
 	defer crowd.disperse()
-	if err := crowd.gather(ctx, running, options.Viewers); err != nil {
+	if err := ramp(ctx, running, options.Viewers, crowd.join); err != nil {
 		s.Log.Warn("the ramp ended early", "subject", relay.Name, "viewers", crowd.size(), "error", err)
 	}
 	held := crowd.size()
@@ -179,16 +179,16 @@ func (c *crowd) size() int {
 	return len(c.viewers)
 }
 
-// gather connects n viewers in batches and returns at the first that fails.
-func (c *crowd) gather(ctx context.Context, relay *peer.Running, n int) error {
-	for c.size() < n {
-		targets, err := relay.Targets(min(rampBatch, n-c.size()))
+// ramp lets n viewers in by join, in batches, and returns at the first that fails.
+func ramp(ctx context.Context, relay *peer.Running, n int, join func(ctx context.Context, target string) error) error {
+	for have := 0; have < n; have += rampBatch {
+		targets, err := relay.Targets(min(rampBatch, n-have))
 		if err != nil {
 			return err
 		}
 		group, ctx := errgroup.WithContext(ctx)
 		for _, target := range targets {
-			group.Go(func() error { return c.join(ctx, target) })
+			group.Go(func() error { return join(ctx, target) })
 		}
 		if err := group.Wait(); err != nil {
 			return err
@@ -252,12 +252,16 @@ func (c *crowd) disperse() {
 	c.mu.Lock()
 	viewers := c.viewers
 	c.mu.Unlock()
+	closeAll(viewers)
+	c.watching.Wait()
+}
+
+func closeAll(viewers []*viewer.Viewer) {
 	var closing sync.WaitGroup
 	for _, v := range viewers {
 		closing.Go(func() { v.Close() })
 	}
 	closing.Wait()
-	c.watching.Wait()
 }
 
 func idleCommand(s *Settings) *cobra.Command {

@@ -13,9 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/streamspace/streamspace/bench/fleet"
 	"github.com/streamspace/streamspace/bench/peer"
-	"github.com/streamspace/streamspace/bench/product"
 	"github.com/streamspace/streamspace/bench/report"
 )
 
@@ -32,24 +30,11 @@ func Ingress(ctx context.Context, s Settings, program string, duration time.Dura
 	table := &report.Table{Title: "Answers", Columns: []report.Column{
 		{Key: "rate", Title: "requests/s"}, {Key: "p50", Title: "p50 ms", Digits: 2}, {Key: "p99", Title: "p99 ms", Digits: 2},
 	}}
-	f, err := fleet.Start(ctx, program, "deploy/balancers/nginx.conf", 3, 1)
+	f, err := furnish(ctx, program, 3, 1, 1)
 	if err != nil {
 		return err
 	}
-	defer f.Stop()
-	client, err := product.New(f.Front)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	if err := client.SignIn(ctx, f.Username, f.Password); err != nil {
-		return err
-	}
-	sessions, err := startSessions(ctx, client, 1)
-	if err != nil {
-		return err
-	}
-	defer client.Stop(context.WithoutCancel(ctx), sessions[0])
+	defer f.remove(ctx)
 	plain, stop, err := returns200(ctx)
 	if err != nil {
 		return err
@@ -58,7 +43,7 @@ func Ingress(ctx context.Context, s Settings, program string, duration time.Dura
 	const peerName, good = "nginx, return 200", "gateway, a good ticket"
 	asked := "http://" + f.Gateways[0].Ingress
 	for range s.Rounds {
-		address, err := client.Connect(ctx, sessions[0]) // a ticket is good for a minute
+		address, err := f.client.Connect(ctx, f.sessions[0]) // a ticket is good for a minute
 		if err != nil {
 			return err
 		}
@@ -70,7 +55,7 @@ func Ingress(ctx context.Context, s Settings, program string, duration time.Dura
 			{peerName, plain, stream.RequestURI()},
 			{good, asked + "/auth", stream.RequestURI()},
 			{"gateway, a bad ticket", asked + "/auth", stream.Path + "?ticket=bad"},
-			{"gateway, affinity", asked + "/route/" + sessions[0], ""},
+			{"gateway, affinity", asked + "/route/" + f.sessions[0], ""},
 		} {
 			values, err := wrk(ctx, duration, ask.at, ask.original)
 			if err != nil {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/streamspace/streamspace/bench/fleet"
 	"github.com/streamspace/streamspace/bench/peer"
-	"github.com/streamspace/streamspace/bench/product"
 	"github.com/streamspace/streamspace/bench/report"
 )
 
@@ -57,27 +56,14 @@ func Tree(ctx context.Context, s Settings, o TreeOptions) error {
 }
 
 func treeRound(ctx context.Context, o TreeOptions, over int) (map[string]float64, error) {
-	f, err := fleet.Start(ctx, o.Program, "deploy/balancers/nginx.conf", o.Gateways, 1)
+	f, err := furnish(ctx, o.Program, o.Gateways, 1, 1)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Stop()
-	client, err := product.New(f.Front)
-	if err != nil {
-		return nil, err
-	}
-	defer client.Close()
-	if err := client.SignIn(ctx, f.Username, f.Password); err != nil {
-		return nil, err
-	}
-	ids, err := startSessions(ctx, client, 1)
-	if err != nil {
-		return nil, err
-	}
-	defer client.Stop(context.WithoutCancel(ctx), ids[0])
+	defer f.remove(ctx)
 	enter := func(ctx context.Context, at *fleet.Member) (*fleet.Patron, error) {
 		return fleet.Enter(ctx, func(ctx context.Context) (string, error) {
-			address, err := client.Connect(ctx, ids[0])
+			address, err := f.client.Connect(ctx, f.sessions[0])
 			if err != nil {
 				return "", err
 			}
@@ -115,7 +101,7 @@ func treeRound(ctx context.Context, o TreeOptions, over int) (map[string]float64
 	if err := rest(ctx, 2*time.Second); err != nil {
 		return nil, err
 	}
-	return measureTree(ctx, f, append(all, first), o.Duration)
+	return measureTree(ctx, f.Fleet, append(all, first), o.Duration)
 }
 
 func measureTree(ctx context.Context, f *fleet.Fleet, all patrons, duration time.Duration) (map[string]float64, error) {

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,7 +24,6 @@ const (
 	readyTimeout = time.Minute
 	// endTimeout bounds an orderly end.
 	endTimeout = 30 * time.Second
-	pollEvery  = 20 * time.Millisecond
 	// unlimited: all viewers are one user's, and come from one address.
 	unlimited = "100000"
 )
@@ -266,29 +264,7 @@ func (m *Member) Begin(ctx context.Context) (err error) {
 	if m.process, err = peer.Launch(peer.Here(), command); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
-	defer cancel()
-	client := &http.Client{Timeout: time.Second}
-	defer client.CloseIdleConnections()
-	for {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+m.Listen+"/readyz", nil)
-		if err != nil {
-			return err
-		}
-		if response, err := client.Do(request); err == nil {
-			response.Body.Close()
-			if response.StatusCode == http.StatusOK {
-				return nil
-			}
-		}
-		select {
-		case <-time.After(pollEvery):
-		case <-m.process.Exited():
-			return fmt.Errorf("%s ended: %s", command.Args[1], m.process.Messages())
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for %s: %w: %s", command.Args[1], ctx.Err(), m.process.Messages())
-		}
-	}
+	return m.process.Serves(ctx, peer.Here(), "http://"+m.Listen+"/readyz", readyTimeout)
 }
 
 // PID is the process.

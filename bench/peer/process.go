@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os/exec"
 	"strings"
 	"sync"
@@ -129,6 +130,33 @@ func (p *Process) Answers(ctx context.Context, place Place, network, address str
 			return fmt.Errorf("%s ended: %s", p.command.Path, p.Messages())
 		case <-ctx.Done():
 			return fmt.Errorf("%s does not answer at %s: %w", p.command.Path, address, errors.Join(ctx.Err(), err))
+		case <-time.After(probeInterval):
+		}
+	}
+}
+
+// Serves waits until url is answered with 200, at most for as long as said.
+func (p *Process) Serves(ctx context.Context, place Place, url string, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	client := &http.Client{Timeout: startTimeout, Transport: &http.Transport{DialContext: place.Dial}}
+	defer client.CloseIdleConnections()
+	for {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return err
+		}
+		if response, err := client.Do(request); err == nil {
+			response.Body.Close()
+			if response.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-p.exited:
+			return fmt.Errorf("%s ended: %s", p.command.Path, p.Messages())
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for %s to be ready: %w: %s", p.command.Path, ctx.Err(), p.Messages())
 		case <-time.After(probeInterval):
 		}
 	}

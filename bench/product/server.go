@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -83,33 +82,7 @@ func (s *Server) launch(ctx context.Context, path string, templates map[string]s
 	if s.process, err = peer.Launch(s.place, command); err != nil {
 		return err
 	}
-	return s.ready(ctx)
-}
-
-func (s *Server) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
-	defer cancel()
-	client := &http.Client{Timeout: requestTimeout, Transport: &http.Transport{DialContext: s.place.Dial}}
-	defer client.CloseIdleConnections()
-	for {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Base+"/readyz", nil)
-		if err != nil {
-			return err
-		}
-		if response, err := client.Do(request); err == nil {
-			response.Body.Close()
-			if response.StatusCode == http.StatusOK {
-				return nil
-			}
-		}
-		select {
-		case <-time.After(pollInterval):
-		case <-s.process.Exited():
-			return fmt.Errorf("the server ended: %s", s.process.Messages())
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for the server to be ready: %w: %s", ctx.Err(), s.process.Messages())
-		}
-	}
+	return s.process.Serves(ctx, s.place, s.Base+"/readyz", readyTimeout)
 }
 
 // PID is the server's process.

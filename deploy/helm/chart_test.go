@@ -191,6 +191,19 @@ func tryOut(t *testing.T, object *unstructured.Unstructured) {
 	}
 }
 
+// specOf reads the pod's spec.
+func specOf(t *testing.T, pod *unstructured.Unstructured) (spec corev1.PodSpec) {
+	t.Helper()
+	text, err := json.Marshal(pod.Object["spec"])
+	if err == nil {
+		err = json.Unmarshal(text, &spec)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return spec
+}
+
 // podOf makes a pod of what a controller would make pods of.
 func podOf(t *testing.T, object *unstructured.Unstructured) *unstructured.Unstructured {
 	t.Helper()
@@ -226,15 +239,7 @@ func TestPodsAreHarmless(t *testing.T) {
 				continue
 			}
 			pods++
-			text, err := json.Marshal(pod.Object["spec"])
-			if err != nil {
-				t.Fatal(err)
-			}
-			var spec corev1.PodSpec
-			if err := json.Unmarshal(text, &spec); err != nil {
-				t.Fatal(err)
-			}
-			for _, mistake := range harm(spec) {
+			for _, mistake := range harm(specOf(t, pod)) {
 				t.Errorf("%s: %s %s: %s", values, object.GetKind(), object.GetName(), mistake)
 			}
 		}

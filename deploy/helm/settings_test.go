@@ -1,7 +1,6 @@
 package helm
 
 import (
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -31,15 +30,7 @@ func TestSettingsAreUnderstood(t *testing.T) {
 			if pod == nil {
 				continue
 			}
-			text, err := json.Marshal(pod.Object["spec"])
-			if err != nil {
-				t.Fatal(err)
-			}
-			var spec corev1.PodSpec
-			if err := json.Unmarshal(text, &spec); err != nil {
-				t.Fatal(err)
-			}
-			for _, c := range spec.Containers {
+			for _, c := range specOf(t, pod).Containers {
 				if len(c.Args) == 0 || roles[c.Args[0]] == 0 {
 					continue
 				}
