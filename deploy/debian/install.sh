@@ -10,10 +10,11 @@ run=(
   fonts-dejavu-core xfonts-base adwaita-icon-theme                                # what it looks like
   postgresql                                                                      # the private database
   libturbojpeg0                                                                   # JPEG for viewers that share a desktop
+  pulseaudio libopus0                                                             # sound, and its codec
   libvpx7 libyuv0                                                                 # VP9 and VP8 video; libaom3 adds AV1
   xterm pcmanfm mousepad galculator                                               # the first four applications
 )
-test=(redis-server nginx-full haproxy python3 gcc libc6-dev chromium xdotool xclip x11-utils x11-apps tigervnc-tools procps prometheus) # promtool is in prometheus
+test=(redis-server nginx-full haproxy python3 gcc libc6-dev chromium xdotool xclip pulseaudio-utils x11-utils x11-apps tigervnc-tools procps prometheus) # promtool is in prometheus
 images=(buildah skopeo mmdebstrap debian-archive-keyring bubblewrap curl unzip qemu-user-static binfmt-support) # desktop images, also of other architectures
 bench=(websockify nginx-full libnginx-mod-stream redis-server wrk iproute2 chromium x11-apps)
 

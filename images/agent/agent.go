@@ -81,6 +81,13 @@ func (a *Agent) live(ctx context.Context) error {
 	if err := a.prepare(); err != nil {
 		return err
 	}
+	hears, err := a.openSound()
+	if err != nil {
+		return err
+	}
+	if hears != nil {
+		keep(hears.run)
+	}
 	up := make(chan struct{}) // closed when the display answers
 	if a.spec.TLS != nil {
 		door, err := a.openDoor(up)

@@ -9,14 +9,18 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/streamspace/streamspace"
 )
 
 const (
 	// maxVisitors bounds connections: a gateway has one, and a second while it
-	// goes over from one viewer to several; others look at a picture.
-	maxVisitors = 16
+	// goes over from one viewer to several; others look at a picture. Sound and
+	// microphone are one each.
+	maxVisitors = 32
 	// doorLimit is how long a peer may take to show its certificate, and then
 	// waits for a display that is not up yet.
 	doorLimit = 10 * time.Second
@@ -26,7 +30,8 @@ const (
 
 // door lets gateways in: it serves the display's socket over mutual TLS 1.3. A
 // gateway's certificate must be of the same authority and for the same name as
-// the desktop's own, so that what opens one session opens no other.
+// the desktop's own, so that what opens one session opens no other. Which of the
+// desktop's sockets it means, it says by ALPN: none is RFB.
 type door struct {
 	listener net.Listener
 	config   *tls.Config
@@ -68,6 +73,7 @@ func (t TLS) config() (*tls.Config, error) {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{pair},
 		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: authority,
+		NextProtos:             []string{streamspace.SoundProtocol, streamspace.MicrophoneProtocol},
 		SessionTicketsDisabled: true, // a connection lasts; and each shows its certificate
 		VerifyConnection: func(state tls.ConnectionState) error {
 			return state.PeerCertificates[0].VerifyHostname(name)
@@ -111,7 +117,18 @@ func (d *door) run(ctx context.Context) error {
 	}
 }
 
-// serve joins one peer with the display.
+// socketOf is the socket that a peer means.
+func (d *door) socketOf(protocol string) string {
+	switch protocol {
+	case streamspace.SoundProtocol:
+		return filepath.Join(filepath.Dir(d.socket), streamspace.SoundSocket)
+	case streamspace.MicrophoneProtocol:
+		return filepath.Join(filepath.Dir(d.socket), streamspace.MicrophoneSocket)
+	}
+	return d.socket
+}
+
+// serve joins one peer with the display, or with its sound.
 func (d *door) serve(ctx context.Context, raw net.Conn) {
 	conn := tls.Server(raw, d.config)
 	defer conn.Close()
@@ -126,7 +143,7 @@ func (d *door) serve(ctx context.Context, raw net.Conn) {
 	case <-waiting.Done():
 		return
 	}
-	display, err := net.Dial("unix", d.socket)
+	display, err := net.Dial("unix", d.socketOf(conn.ConnectionState().NegotiatedProtocol))
 	if err != nil {
 		return
 	}

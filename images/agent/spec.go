@@ -115,6 +115,8 @@ type Status struct {
 	// Restarts how often a program was started again after one.
 	LastError string `json:"lastError,omitempty"`
 	Restarts  int    `json:"restarts,omitempty"`
+	// Sound is why the desktop is without sound, or what last went wrong with it.
+	Sound string `json:"sound,omitempty"`
 	// Milestones are milliseconds since the agent began, by what was reached:
 	// display, ready, window manager, application.
 	Milestones map[string]int64 `json:"milestones,omitempty"`

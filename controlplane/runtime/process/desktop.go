@@ -212,6 +212,9 @@ func (d *desktop) note(last, status agent.Status) {
 				"sandbox_ms", d.prepared.Milliseconds(), "milestones_ms", status.Milestones)
 		}
 	}
+	if status.Sound != "" && status.Sound != last.Sound {
+		d.runtime.log.Warn("sound in the desktop went wrong", "session_id", d.state.Session, "reason", status.Sound)
+	}
 	if status.LastError != "" && (status.LastError != last.LastError || status.Restarts != last.Restarts) {
 		d.runtime.metrics.restarts.Add(float64(status.Restarts - last.Restarts))
 		killed := d.newOOMKills()
