@@ -198,6 +198,26 @@ func TestControlTellsEveryone(t *testing.T) {
 	<-done
 }
 
+// Who connected before the end, and was not accepted yet, hears why it ended.
+func TestControlTellsWhoWaited(t *testing.T) {
+	t.Parallel()
+	a := newTestAgent(t)
+	conn, err := net.Dial("unix", a.spec.ControlSocket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	a.control.tell(func(s *Status) { s.Phase, s.Reason = PhaseFailed, "told last" })
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	a.control.run(ctx)
+	var s Status
+	if err := json.NewDecoder(conn).Decode(&s); err != nil || s.Reason != "told last" {
+		t.Errorf("heard %+v: %v", s, err)
+	}
+}
+
 // A display that takes connections and says nothing is given up.
 func TestSilentDisplayIsNoticed(t *testing.T) {
 	t.Parallel()

@@ -8,12 +8,13 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
 	maxControlConns = 8 // the runtime needs one; a restarted one may not have closed the old
 	controlWrite    = 5 * time.Second
-	lastCall        = 10 * time.Millisecond // at the end, for those who wait to be accepted
 )
 
 // control tells the desktop's status to whoever connects to its socket.
@@ -42,12 +43,12 @@ func listen(spec Spec) (*net.UnixListener, error) {
 		if err != nil {
 			return nil, err
 		}
-		unix, ok := listener.(*net.UnixListener)
+		socket, ok := listener.(*net.UnixListener)
 		if !ok {
 			listener.Close()
 			return nil, fmt.Errorf("file descriptor %d is not a Unix socket", spec.ControlFD)
 		}
-		return unix, nil
+		return socket, nil
 	}
 	if err := os.Remove(spec.ControlSocket); err != nil && !os.IsNotExist(err) {
 		return nil, err
@@ -82,33 +83,77 @@ func (c *control) now() (Status, <-chan struct{}) {
 // run serves until ctx ends, and tells everyone the last status before it returns.
 func (c *control) run(ctx context.Context) {
 	var serving sync.WaitGroup
-	// Who has connected already, and was not heard yet, is told why it ends, too.
-	stop := context.AfterFunc(ctx, func() { c.listener.SetDeadline(time.Now().Add(lastCall)) })
-	defer stop()
+	defer serving.Wait()
 	defer c.listener.Close()
+	stop := context.AfterFunc(ctx, func() { c.listener.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	admit := func(conn net.Conn) {
+		if !c.enter() {
+			conn.Close()
+			return
+		}
+		serving.Go(func() {
+			defer c.leave()
+			c.serve(ctx, conn)
+		})
+	}
 	for {
 		conn, err := c.listener.AcceptUnix()
 		if err != nil {
 			break
 		}
-		c.mu.Lock()
-		full := c.conns >= maxControlConns
-		if !full {
-			c.conns++
-		}
-		c.mu.Unlock()
-		if full {
-			conn.Close()
-			continue
-		}
-		serving.Go(func() {
-			c.serve(ctx, conn)
-			c.mu.Lock()
-			c.conns--
-			c.mu.Unlock()
-		})
+		admit(conn)
 	}
-	serving.Wait()
+	// Who has connected already, and was not heard yet, is told why it ends, too.
+	for conn := c.waiting(); conn != nil; conn = c.waiting() {
+		admit(conn)
+	}
+}
+
+// waiting accepts a connection that is there already, and returns nil without one:
+// a deadline, however late, may pass before a busy machine looks.
+func (c *control) waiting() net.Conn {
+	if c.listener.SetDeadline(time.Time{}) != nil {
+		return nil
+	}
+	raw, err := c.listener.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	accepted := -1
+	err = raw.Read(func(listener uintptr) bool {
+		if fd, _, err := unix.Accept4(int(listener), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC); err == nil {
+			accepted = fd
+		}
+		return true
+	})
+	if err != nil || accepted < 0 {
+		return nil
+	}
+	file := os.NewFile(uintptr(accepted), "control connection")
+	defer file.Close()
+	conn, err := net.FileConn(file)
+	if err != nil {
+		return nil
+	}
+	return conn
+}
+
+// enter counts a connection, if one more may be there.
+func (c *control) enter() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.conns >= maxControlConns {
+		return false
+	}
+	c.conns++
+	return true
+}
+
+func (c *control) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conns--
 }
 
 func (c *control) serve(ctx context.Context, conn net.Conn) {
