@@ -42,12 +42,13 @@ type desktop struct {
 	lastTouch time.Time    // guarded by mu
 
 	// owned by work
-	claim   broker.Claim
-	claimed bool
-	lonely  time.Time   // since when only other gateways are served from here
-	warned  time.Time   // when it was last told that the broker does not answer
-	wanted  time.Time   // when the broker was last told that viewers wait
-	again   *time.Timer // tells to look again; nil when events do
+	claim    broker.Claim
+	claimed  bool
+	lonely   time.Time   // since when only other gateways are served from here
+	warned   time.Time   // when it was last told that the broker does not answer
+	wanted   time.Time   // when the broker was last told that viewers wait
+	stranger time.Time   // since when a gateway that is not on the list holds it
+	again    *time.Timer // tells to look again; nil when events do
 }
 
 // What a desktop can be told to do.
@@ -250,13 +251,18 @@ func (d *desktop) refresh(ctx context.Context) (again time.Duration) {
 		return wait
 	}
 	holder, err := d.take(ctx)
+	var through *owner
+	if errors.Is(err, broker.ErrClaimed) {
+		through, err = d.ownerOf(ctx, holder)
+	}
+	if errors.Is(err, errStranger) && d.estranged(time.Now()) {
+		d.setRoute(broker.Route{}, nil, false)
+		return askAgain
+	}
+	d.stranger = time.Time{}
 	if err == nil {
 		d.wanted = time.Time{}
-		d.setRoute(route, nil, true)
-		return 0
-	}
-	if o := d.ownerOf(ctx, holder, err); o != nil {
-		d.setRoute(route, o, true)
+		d.setRoute(route, through, true)
 		return 0
 	}
 	if len(d.open()) > 0 || !errors.Is(err, broker.ErrClaimed) {

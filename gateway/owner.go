@@ -20,17 +20,33 @@ type owner struct {
 // askAgain is between two questions who holds a desktop, while that changes.
 const askAgain = 50 * time.Millisecond
 
-// ownerOf returns the gateway that holds the desktop, if it can be reached: err is
-// what claiming the desktop ended with.
-func (d *desktop) ownerOf(ctx context.Context, claim broker.Claim, err error) *owner {
-	if !errors.Is(err, broker.ErrClaimed) || d.gateway.link.Listener == nil {
-		return nil
+// errStranger says that nothing is known yet of the gateway that holds a desktop:
+// it has come since the list was last looked at, or has left and not let go.
+var errStranger = errors.New("the gateway that holds it is not on the list")
+
+// ownerOf returns the gateway that has the claim, if desktops are served through
+// other gateways and it can be reached.
+func (d *desktop) ownerOf(ctx context.Context, claim broker.Claim) (*owner, error) {
+	if d.gateway.link.Listener == nil {
+		return nil, broker.ErrClaimed
 	}
 	peer, known := d.gateway.peers.find(ctx, claim.Gateway)
-	if !known || peer.Address == "" {
-		return nil
+	switch {
+	case !known:
+		return nil, errStranger
+	case peer.Address == "":
+		return nil, broker.ErrClaimed
 	}
-	return &owner{Peer: peer.Peer, claim: claim}
+	return &owner{Peer: peer.Peer, claim: claim}, nil
+}
+
+// estranged tells whether a desktop that a stranger holds may be waited for: no
+// claim that is not renewed lasts longer.
+func (d *desktop) estranged(now time.Time) bool {
+	if d.stranger.IsZero() {
+		d.stranger = now
+	}
+	return now.Sub(d.stranger) <= d.gateway.timing.Claim+time.Second
 }
 
 // way is how the desktop is reached now; without a route there is none.

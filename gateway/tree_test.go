@@ -44,7 +44,8 @@ func newFleetAt(t *testing.T, count int, at *memory.Broker, key ticket.Key, chan
 // unsteady is a broker that a gateway can be cut off from.
 type unsteady struct {
 	*memory.Broker
-	cut atomic.Bool
+	cut    atomic.Bool
+	claims atomic.Int32 // how often it was asked for a desktop
 }
 
 func (u *unsteady) away() error {
@@ -55,6 +56,7 @@ func (u *unsteady) away() error {
 }
 
 func (u *unsteady) Claim(ctx context.Context, session streamspace.SessionID, id streamspace.GatewayID, ttl time.Duration) (broker.Claim, error) {
+	u.claims.Add(1)
 	if err := u.away(); err != nil {
 		return broker.Claim{}, err
 	}
@@ -291,4 +293,31 @@ func TestManyDesktopsDrain(t *testing.T) {
 		}
 	}
 	d.connections(t, 3)
+}
+
+// A desktop is held by a gateway that nobody knows: its line in the list has run
+// out, or is not there yet. Who comes waits, and is served once the claim ends.
+func TestHeldByAStranger(t *testing.T) {
+	t.Parallel()
+	d := newDisplay(t)
+	way := &unsteady{Broker: memory.New(time.Now)}
+	fleet := newFleetAt(t, 1, way.Broker, ticket.NewKey(), func(options *gateway.Options) { options.Broker = way })
+	session := streamspace.NewSessionID()
+	claim, err := way.Broker.Claim(t.Context(), session, streamspace.NewGatewayID(), time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fleet[0].publish(session, d.address, 1)
+	released := make(chan error, 1)
+	go func() {
+		for way.claims.Load() < 2 && t.Context().Err() == nil { // it has asked again
+			time.Sleep(time.Millisecond)
+		}
+		released <- way.Release(context.WithoutCancel(t.Context()), claim)
+	}()
+	m := fleet[0].member(session, true)
+	m.Shows(d.draw(t))
+	if err := <-released; err != nil {
+		t.Error(err)
+	}
 }
