@@ -81,7 +81,7 @@ func RTC(ctx context.Context, s Settings, server string, inputs int) error {
 		report.Fact{Name: "Chromium", Value: report.ProgramVersion(ctx, "dpkg-query", "-W", "-f=${Version}", "chromium")},
 		report.Fact{Name: "libvpx", Value: report.ProgramVersion(ctx, "dpkg-query", "-W", "-f=${Version}", "libvpx7")})
 	r.Notes = append(r.Notes,
-		"`streamspace up` and its own web page; the clock runs from the page's keydown until an animation frame in which what a person sees, video or canvas, has the marker that names that key press.",
+		"`streamspace up` and its own web page; the clock runs from the page's keydown until what has the marker that names that key press goes to the browser's compositor: the animation frame in which the canvas has it, or the video's frame.",
 		"Still: a page of text at rest. In motion: 640 × 360 of film at 30 frames a second beside it.",
 		"The gateway asks for BBR; cubic is the same by a plain TCP splice in front of it, without an unsent-data mark.",
 		"Chromium, desktop, encoder and emulated line share the machine's cores.")

@@ -1,12 +1,14 @@
-// What the product's own page is given to time inputs: the marker is read once an
-// animation frame from what a person sees, the video or the canvas. The layout is
-// package marker's.
+// What the product's own page is given to time inputs: the marker is read from what
+// a person sees. A canvas is read once an animation frame, in which what it shows
+// goes to the compositor. A video's frames go there by themselves: each is read when
+// the browser tells of it, and counts from when it says that it handed it over
+// (requestVideoFrameCallback's presentationTime). The layout is package marker's.
 window.rtcBench = (() => {
 	const cell = 8, columns = 16, rows = 9, sync = 0b1011001011100101, limit = 5000;
 	const copy = document.createElement("canvas");
 	[copy.width, copy.height] = [columns * cell, rows * cell];
 	const context = copy.getContext("2d", { willReadFrequently: true });
-	let begin = 0, fits = null, keys = 0;
+	let begin = 0, fits = null, keys = 0, answered = null;
 
 	const seen = () => {
 		const stage = document.querySelector("[data-phase=connected]");
@@ -46,6 +48,18 @@ window.rtcBench = (() => {
 			requestAnimationFrame(look);
 		};
 		look();
+	});
+	// shown waits for a frame of the video in which f finds what it looks for.
+	const shown = (video, f, since, milliseconds) => new Promise(resolve => {
+		let over = false;
+		const end = took => { over = true; clearTimeout(late); resolve(took); };
+		const late = setTimeout(() => end(null), milliseconds);
+		const look = (_, { presentationTime }) => {
+			if (over) return;
+			if (f()) return end(presentationTime - since());
+			video.requestVideoFrameCallback(look);
+		};
+		video.requestVideoFrameCallback(look);
 	});
 	// counters are the browser's of the video, for figures of what is between two calls.
 	const counters = async () => {
@@ -89,9 +103,11 @@ window.rtcBench = (() => {
 				window.removeEventListener("keydown", note, true);
 			};
 			window.addEventListener("keydown", note, true);
+			const { video } = seen(), found = () => { const mark = begin && read(); return mark && fits(mark); };
+			answered = video ? shown(video, found, () => begin, limit) : until(found, () => begin, limit);
 		},
 		async answer() {
-			const took = await until(() => { const m = begin && read(); return m && fits(m); }, () => begin, limit);
+			const took = await answered;
 			if (took === null) { const mark = read(); if (mark) keys = mark.keys; }
 			return { took, webrtc: !!seen().video };
 		},

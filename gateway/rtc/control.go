@@ -46,6 +46,10 @@ type control struct {
 	near, far net.Conn // a pipe: near is given out
 
 	writing sync.Mutex // the right to write to far
+
+	ordering sync.Mutex
+	arrived  uint32 // guarded by ordering; messages that came on the channel
+	passed   uint32 // guarded by ordering; of them or of their copies, passed on
 }
 
 // note is such a text.
@@ -111,10 +115,7 @@ func (c *control) inward(channel datachannel.ReadWriteCloserDeadliner) error {
 		if stamp, ok := pong(text, payload); ok {
 			op, payload = opPong, stamp
 		}
-		if len(payload) == 0 && op == opBinary {
-			continue
-		}
-		if err := c.frame(op, payload); err != nil {
+		if err := c.deliver(op, payload); err != nil {
 			return fmt.Errorf("%w: the stream ended", ErrOver)
 		}
 	}

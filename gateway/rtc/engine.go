@@ -72,8 +72,9 @@ func register(m *webrtc.MediaEngine, formats []Format) error {
 const minBitrate = 300_000
 
 // connect makes the peer's connection, and what estimates the way to it: one of
-// each, so that nobody has to find out which belong together.
-func (s *Server) connect() (*webrtc.PeerConnection, *gcc.SendSideBWE, error) {
+// each, so that nobody has to find out which belong together. What has to be sent
+// again is left to copies.
+func (s *Server) connect(copies *again) (*webrtc.PeerConnection, *gcc.SendSideBWE, error) {
 	media, chain := new(webrtc.MediaEngine), new(interceptor.Registry)
 	if err := register(media, s.options.Formats); err != nil {
 		return nil, nil, err
@@ -92,15 +93,12 @@ func (s *Server) connect() (*webrtc.PeerConnection, *gcc.SendSideBWE, error) {
 		return nil, nil, fmt.Errorf("setting up congestion control: %w", err)
 	}
 	chain.Add(congestion) // first: what comes after numbers the packets that it paces
-	for _, configure := range []func(*webrtc.MediaEngine, *interceptor.Registry) error{
-		webrtc.ConfigureTWCCHeaderExtensionSender, webrtc.ConfigureNack,
-		func(_ *webrtc.MediaEngine, chain *interceptor.Registry) error {
-			return webrtc.ConfigureRTCPReports(chain)
-		},
-	} {
-		if err := configure(media, chain); err != nil {
-			return nil, nil, fmt.Errorf("setting up feedback: %w", err)
-		}
+	if err := webrtc.ConfigureTWCCHeaderExtensionSender(media, chain); err != nil {
+		return nil, nil, fmt.Errorf("setting up feedback: %w", err)
+	}
+	chain.Add(copies)
+	if err := webrtc.ConfigureRTCPReports(chain); err != nil {
+		return nil, nil, fmt.Errorf("setting up reports: %w", err)
 	}
 	api := webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithInterceptorRegistry(chain), webrtc.WithSettingEngine(s.setting))
 	connection, err := api.NewPeerConnection(webrtc.Configuration{})

@@ -16,3 +16,11 @@ func CheckMotion(b []byte) bool {
 	_, ok := parseMotion(b)
 	return ok
 }
+
+func CheckCopies(b []byte) (total int) {
+	copies, _ := parseCopies(b)
+	for _, c := range copies {
+		total += len(c.bytes) + copyHead
+	}
+	return total
+}

@@ -19,6 +19,7 @@ import (
 const (
 	ControlLabel = "control" // ordered and reliable: the stream
 	PointerLabel = "pointer" // neither: where the pointer is
+	CopiesLabel  = "copies"  // neither: what was done, once more
 )
 
 // Peer is one browser.
@@ -51,10 +52,12 @@ type Peer struct {
 	serving sync.WaitGroup // channels; grows under mu while over is false
 	opened  bool           // guarded by mu; there is a control channel
 	pointed bool           // guarded by mu; there is a pointer channel
+	copied  bool           // guarded by mu; there is a channel of copies
 }
 
 func newPeer(s *Server, handlers Handlers) (*Peer, error) {
-	connection, estimator, err := s.connect()
+	copies := newAgain()
+	connection, estimator, err := s.connect(copies)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +66,8 @@ func newPeer(s *Server, handlers Handlers) (*Peer, error) {
 		bound: make(chan struct{}), up: make(chan struct{}), ended: make(chan struct{}), done: make(chan struct{}),
 	}
 	p.estimate.start(s.options.Limits.Start)
-	p.screen = &screen{formats: s.options.Formats, refresh: handlers.Refresh, bound: sync.OnceFunc(func() { close(p.bound) })}
+	copies.bitrate = p.Bitrate
+	p.screen = &screen{again: copies, formats: s.options.Formats, refresh: handlers.Refresh, bound: sync.OnceFunc(func() { close(p.bound) })}
 	connection.OnConnectionStateChange(p.changed)
 	connection.OnDataChannel(p.channel)
 	return p, nil
@@ -153,6 +157,7 @@ func (p *Peer) dispose() {
 	p.control.close()
 	p.connection.GracefulClose() // what fails in it has failed on the line
 	p.serving.Wait()
+	p.screen.again.close()
 	p.screen.reading.Wait()
 	p.server.release(p.id)
 	close(p.done)
@@ -181,6 +186,8 @@ func (p *Peer) channel(c *webrtc.DataChannel) {
 		taken, serve = &p.opened, p.serveControl
 	case PointerLabel:
 		taken, serve = &p.pointed, p.servePointer
+	case CopiesLabel:
+		taken, serve = &p.copied, p.serveCopies
 	default:
 		p.end(fmt.Errorf("%w: it opens a channel %.40q", ErrOffer, c.Label()))
 		return
@@ -241,5 +248,27 @@ func (p *Peer) servePointer(raw datachannel.ReadWriteCloserDeadliner) {
 		last = m.number
 		p.latest.Store(&m)
 		p.handlers.Moved()
+	}
+}
+
+// serveCopies passes on what overtakes the control channel.
+func (p *Peer) serveCopies(raw datachannel.ReadWriteCloserDeadliner) {
+	defer raw.Close()
+	b := make([]byte, channelMessage)
+	for {
+		n, _, err := raw.ReadDataChannel(b)
+		if err != nil {
+			return
+		}
+		copies, err := parseCopies(b[:n])
+		if err != nil {
+			p.end(fmt.Errorf("%w: %d bytes on its %s channel: %w", ErrOffer, n, CopiesLabel, err))
+			return
+		}
+		for _, copied := range copies {
+			if p.control.deliverCopy(copied) != nil {
+				return // the stream ended
+			}
+		}
 	}
 }

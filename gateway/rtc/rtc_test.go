@@ -268,6 +268,124 @@ func TestStreamBothWays(t *testing.T) {
 	}
 }
 
+// What a person does arrives once, whichever way is first, and in order.
+func TestCopies(t *testing.T) {
+	s := newServer(t, nil)
+	v := newVisitor(t)
+	ordered, none := false, uint16(0)
+	copies, err := v.connection.CreateDataChannel(rtc.CopiesLabel, &webrtc.DataChannelInit{Ordered: &ordered, MaxRetransmits: &none})
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened := make(chan struct{})
+	copies.OnOpen(func() { close(opened) })
+	p := v.enter(s, rtc.Handlers{}, true)
+	v.up(p)
+	await(t, opened, "the channel of copies")
+	send := func(number uint32, texts ...string) {
+		var b []byte
+		for i, text := range texts {
+			b = binary.BigEndian.AppendUint32(b, number+uint32(i))
+			b = append(binary.BigEndian.AppendUint16(b, uint16(len(text))), text...)
+		}
+		if err := copies.Send(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wants := func(text string) {
+		t.Helper()
+		want := append([]byte{0x82, 0x80 | byte(len(text)), 0, 0, 0, 0}, text...)
+		got := make([]byte, len(want))
+		p.Conn().SetReadDeadline(time.Now().Add(patience))
+		if _, err := io.ReadFull(p.Conn(), got); err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("the stream has %q (%v), not %q", got, err, want)
+		}
+	}
+	say := func(text string) {
+		if err := v.control.Send([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	say("zero")
+	wants("zero")
+	send(0, "zero", "one", "two") // the first has come
+	wants("one")
+	wants("two")
+	say("one")
+	say("two")
+	send(4, "four") // what goes before has not come
+	say("three")
+	wants("three")
+	say("four")
+	wants("four")
+	send(5, "five")
+	wants("five")
+	say("five")
+	say("six")
+	wants("six")
+	if err := copies.Send([]byte{0, 0, 0, 7, 0, 9, 1}); err != nil {
+		t.Fatal(err)
+	}
+	await(t, p.Done(), "the peer's end")
+	if !errors.Is(p.Err(), rtc.ErrOffer) {
+		t.Errorf("a broken copy ends the peer with %v", p.Err())
+	}
+}
+
+// A small frame comes twice: the second time nobody had to ask for it. A large
+// one comes once.
+func TestSmallFramesComeTwice(t *testing.T) {
+	s := newServer(t, nil)
+	v := newVisitor(t)
+	p := v.enter(s, rtc.Handlers{}, true)
+	v.up(p)
+	head := []byte{0x82, 0x49, 0x83, 0x42}
+	show := func(size int) {
+		if err := p.Show(bytes.Repeat(head, size/len(head)), time.Now()); err != nil {
+			t.Error(err)
+		}
+	}
+	show(20_000)
+	track := await(t, v.tracks, "the video")
+	over, showing := make(chan struct{}), make(chan struct{})
+	defer func() { close(over); <-showing }()
+	go func() { // pion gives out what was sent again when something new comes
+		defer close(showing)
+		for tick := time.NewTicker(20 * time.Millisecond); ; <-tick.C {
+			select {
+			case <-over:
+				return
+			default:
+				show(2_000)
+			}
+		}
+	}()
+	times, ends := make(map[uint16]int), make(map[uint16]bool) // by number
+	var first uint16
+	for {
+		track.SetReadDeadline(time.Now().Add(patience))
+		packet, _, err := track.ReadRTP()
+		if err != nil {
+			t.Fatal(err)
+		}
+		number := packet.SequenceNumber
+		if len(times) == 0 {
+			first = number
+		}
+		times[number]++
+		ends[number] = packet.Marker
+		if times[number] == 2 && ends[number] {
+			if times[number-1] != 2 {
+				t.Errorf("a frame of two packets: the last came twice, the first %d times", times[number-1])
+			}
+			break
+		}
+	}
+	if times[first] != 1 {
+		t.Errorf("a packet of a large frame came %d times", times[first])
+	}
+}
+
 func TestPointer(t *testing.T) {
 	s := newServer(t, nil)
 	v := newVisitor(t)
@@ -452,4 +570,14 @@ func FuzzOffer(f *testing.F) {
 func FuzzMotion(f *testing.F) {
 	f.Add([]byte("123456789012"))
 	f.Fuzz(func(t *testing.T, b []byte) { rtc.CheckMotion(b) })
+}
+
+func FuzzCopies(f *testing.F) {
+	f.Add([]byte("\x00\x00\x00\x07\x00\x02ab\x00\x00\x00\x08\x00\x01c"))
+	f.Add([]byte("\x00\x00\x00\x07\xff\xff"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if total := rtc.CheckCopies(b); total > len(b) {
+			t.Errorf("%d bytes are read of %d", total, len(b))
+		}
+	})
 }

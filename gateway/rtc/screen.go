@@ -23,6 +23,7 @@ type screen struct {
 	formats []Format // immutable; those that are coded here, best first
 	bound   func()   // immutable; told that the format is known
 	refresh func()   // immutable; told that the browser needs a key frame
+	again   *again   // immutable
 
 	mu      sync.Mutex
 	format  Format                  // guarded by mu; valid when writer is set
@@ -61,6 +62,7 @@ func (s *screen) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, er
 	s.mu.Unlock()
 	reader := c.RTCPReader()
 	s.reading.Go(func() { s.listen(func(b []byte) (int, error) { n, _, err := reader.Read(b, nil); return n, err }) })
+	s.reading.Go(s.again.run)
 	s.bound()
 	return codec, nil
 }
@@ -141,7 +143,8 @@ func (s *screen) show(frame []byte, at time.Time) error {
 		return ErrOver
 	}
 	stamp := s.first + uint32(at.Sub(s.began).Seconds()*clockRate)
-	for _, packet := range s.packets.Packetize(frame, 0) {
+	packets := s.packets.Packetize(frame, 0)
+	for _, packet := range packets {
 		packet.Timestamp = stamp
 		if s.delay != 0 {
 			var now [3]byte // from 0 to 0 in steps of 10 ms, 12 bits each
@@ -153,6 +156,7 @@ func (s *screen) show(frame []byte, at time.Time) error {
 			return fmt.Errorf("sending a frame: %w", err)
 		}
 	}
+	s.again.sent(packets, time.Now())
 	return nil
 }
 

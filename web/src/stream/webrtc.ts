@@ -1,4 +1,5 @@
 import { ROOM_PROTOCOL } from './channel';
+import { Copies } from './copies';
 import { VideoMeter } from './video-meter';
 import type { VideoFigures } from './video-meter';
 
@@ -50,7 +51,7 @@ export interface VideoSource {
 
 /**
  * A WebRTC connection that looks like a WebSocket: the `control` channel carries the stream's bytes and the room's
- * texts. Beside it come the desktop's pixels as video and go the pointer's motions.
+ * texts. Beside it come the desktop's pixels as video and go the pointer's motions, and copies of what is typed.
  *
  * The gateway's ends of a WebSocket's pings and of its closing are texts here, which are dealt with here.
  */
@@ -69,6 +70,11 @@ export class PeerSocket extends EventTarget implements VideoSource {
   #control: RTCDataChannel | null = null;
   #pointer: RTCDataChannel | null = null;
   #number = 0;
+  #again: RTCDataChannel | null = null;
+  readonly #copies = new Copies((message) => {
+    if (this.#again?.readyState === 'open') this.#again.send(message);
+  });
+  #sent = 0;
   #resource = '';
   #late: RTCIceCandidate[] = [];
   #overTCP = false;
@@ -97,8 +103,13 @@ export class PeerSocket extends EventTarget implements VideoSource {
 
   send(data: string | ArrayBufferView<ArrayBuffer>): void {
     if (this.#control?.readyState !== 'open') return;
-    if (typeof data === 'string') this.#control.send(data);
-    else this.#control.send(data);
+    const number = this.#sent++;
+    if (typeof data === 'string') {
+      this.#control.send(data);
+      return;
+    }
+    this.#control.send(data);
+    this.#copies.note(number, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   }
 
   move(turn: number, x: number, y: number): boolean {
@@ -122,6 +133,7 @@ export class PeerSocket extends EventTarget implements VideoSource {
     this.#control = connection.createDataChannel('control');
     this.#control.binaryType = 'arraybuffer';
     this.#pointer = connection.createDataChannel('pointer', { ordered: false, maxRetransmits: 0 });
+    this.#again = connection.createDataChannel('copies', { ordered: false, maxRetransmits: 0 });
     const { receiver } = connection.addTransceiver('video', { direction: 'recvonly' });
     // Frames are shown as they come: smoothness would cost what low latency is for.
     if ('jitterBufferTarget' in receiver) receiver.jitterBufferTarget = 0;
@@ -235,6 +247,7 @@ export class PeerSocket extends EventTarget implements VideoSource {
     this.readyState = WebSocket.CLOSED;
     clearInterval(this.#stats);
     clearTimeout(this.#silent);
+    this.#copies.stop();
     this.#abort.abort();
     this.#connection?.close();
     if (!open && this.#resource !== '')
