@@ -84,6 +84,10 @@ const (
 	// aomFinest is the quantizer at which text at rest cannot be told from the
 	// original.
 	aomFinest = 8
+	// superblock64 is what is coded as one piece, in pixels. In superblocks of 128
+	// libaom 3.6 compares colour up to 64 rows below the picture's lower edge, where it
+	// keeps 32, and dies when memory ends there.
+	superblock64 = 0
 	// costOff stops the bookkeeping of costs between frames, which is dear.
 	costOff = 3
 )
@@ -95,6 +99,7 @@ func (a *aom) tune(s Settings, size image.Point) error {
 		setting{"content", aomSetTuneContent, aomContentScreen},
 		setting{"adaptive quantization", aomSetAQMode, 0},
 		setting{"delta quantization", aomSetDeltaQ, 0},
+		setting{"superblocks", aomSetSuperblockSize, superblock64},
 		setting{"palettes", aomSetPalette, 1},
 		setting{"block copy", aomSetIntraBlockCopy, 0}, // it would switch off the loop filters of key frames
 		setting{"CDEF", aomSetCDEF, 0},                 // made for film; blurs text and costs every frame

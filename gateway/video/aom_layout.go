@@ -80,6 +80,7 @@ const (
 	aomSetTransfer        = 46
 	aomSetMatrix          = 47
 	aomSetColorRange      = 52
+	aomSetSuperblockSize  = 56
 	aomSetCDEF            = 58
 	aomSetOBMC            = 61
 	aomSetOrderHint       = 79
