@@ -25,15 +25,16 @@ const (
 	PermissionClipboardIn  Permission = "clipboard.in"  // viewer's clipboard to the desktop
 	PermissionClipboardOut Permission = "clipboard.out" // desktop's clipboard to the viewer
 	PermissionFiles        Permission = "files"
-	PermissionAudio        Permission = "audio"
-	PermissionAdmin        Permission = "admin" // take control from others; never given away by a share
+	PermissionAudio        Permission = "audio"      // hear the desktop
+	PermissionMicrophone   Permission = "microphone" // be heard in it
+	PermissionAdmin        Permission = "admin"      // take control from others; never given away by a share
 )
 
 // OwnerPermissions is what the owner of a session gets when asking for nothing
 // in particular.
 var OwnerPermissions = []Permission{
 	PermissionView, PermissionControl, PermissionClipboardIn, PermissionClipboardOut,
-	PermissionFiles, PermissionAudio, PermissionAdmin,
+	PermissionFiles, PermissionAudio, PermissionMicrophone, PermissionAdmin,
 }
 
 // DesiredState is what somebody asked a session to be.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/streamspace/streamspace"
 	"github.com/streamspace/streamspace/broker"
+	"github.com/streamspace/streamspace/gateway/sound"
 )
 
 // desktop is one session that has viewers here. It holds the claim, follows the
@@ -34,12 +35,13 @@ type desktop struct {
 	closing bool      // guarded by gateway.mu; takes no more streams
 
 	mu        sync.Mutex
-	route     broker.Route // guarded by mu; valid if up
-	up        bool         // guarded by mu
-	owner     *owner       // guarded by mu; the gateway that holds the desktop; nil when this one does
-	dead      broker.Claim // guarded by mu; of a gateway that has died
-	retry     time.Time    // guarded by mu; when to ask again who holds it
-	lastTouch time.Time    // guarded by mu
+	route     broker.Route   // guarded by mu; valid if up
+	up        bool           // guarded by mu
+	owner     *owner         // guarded by mu; the gateway that holds the desktop; nil when this one does
+	dead      broker.Claim   // guarded by mu; of a gateway that has died
+	retry     time.Time      // guarded by mu; when to ask again who holds it
+	lastTouch time.Time      // guarded by mu
+	sound     *sound.Station // guarded by mu; nil while nobody has listened
 
 	// owned by work
 	claim    broker.Claim
@@ -213,6 +215,12 @@ func (d *desktop) giveUp(ctx context.Context) {
 	}
 	d.company.close()
 	d.share.close()
+	d.mu.Lock()
+	station := d.sound
+	d.mu.Unlock()
+	if station != nil {
+		station.Close()
+	}
 	d.owned.Store(false)
 	if d.claimed {
 		if err := d.gateway.broker.Release(ctx, d.claim); err != nil {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 	"strings"
 
 	"github.com/streamspace/streamspace/broker"
@@ -31,6 +32,25 @@ func clientConfig(route broker.Route) rfb.ClientConfig {
 
 // dial connects to the desktop that the route names.
 func dial(ctx context.Context, route broker.Route) (net.Conn, error) {
+	return dialFor(ctx, route, "")
+}
+
+// dialBeside connects to what the desktop that the route names has besides RFB: a
+// socket in the same folder, or another protocol behind the same door.
+func dialBeside(ctx context.Context, route broker.Route, socket, protocol string) (net.Conn, error) {
+	network, target, _ := strings.Cut(route.Address, ":")
+	switch network {
+	case overTLS:
+		return dialFor(ctx, route, protocol)
+	case "unix":
+		route.Address = network + ":" + filepath.Join(filepath.Dir(target), socket)
+		return dialFor(ctx, route, "")
+	}
+	return nil, fmt.Errorf("a desktop at %s has nothing but RFB", network)
+}
+
+// dialFor connects to the desktop, for RFB or a protocol by name (ALPN, RFC 7301).
+func dialFor(ctx context.Context, route broker.Route, protocol string) (net.Conn, error) {
 	network, target, ok := strings.Cut(route.Address, ":")
 	if !ok || (network != "unix" && network != "tcp" && network != overTLS) {
 		return nil, fmt.Errorf("route address %q has none of the forms unix:path, tcp:host:port and tls:host:port", route.Address)
@@ -39,6 +59,9 @@ func dial(ctx context.Context, route broker.Route) (net.Conn, error) {
 		config, err := mutual(route.Secret)
 		if err != nil {
 			return nil, fmt.Errorf("reading the certificate for the desktop: %w", err)
+		}
+		if protocol != "" {
+			config.NextProtos = []string{protocol}
 		}
 		conn, err := (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", target)
 		if err != nil {

@@ -32,6 +32,7 @@ import (
 	"github.com/streamspace/streamspace"
 	"github.com/streamspace/streamspace/broker"
 	"github.com/streamspace/streamspace/gateway/relay"
+	"github.com/streamspace/streamspace/gateway/sound"
 	"github.com/streamspace/streamspace/gateway/ticket"
 	"github.com/streamspace/streamspace/gateway/tree"
 )
@@ -85,6 +86,7 @@ type Options struct {
 	Limits  Limits
 	Timing  Timing
 	Sockets SocketOptions
+	Sound   *sound.Library // nil: viewers hear nothing
 }
 
 // Limits bound who is let in. Zero means the default, negative no limit.
@@ -160,6 +162,7 @@ type Gateway struct {
 	again       chan struct{}          // holds one when the gateway is to be announced now
 	drained     chan struct{}          // closed when draining begins
 	webrtc      atomic.Pointer[WebRTC] // of which viewers are told; nil where there is none
+	sound       *sound.Library         // nil without sound
 
 	watchers sync.WaitGroup // grows in announce only
 	watching watching
@@ -210,6 +213,7 @@ func New(options Options) (*Gateway, error) {
 		key: ticket.NewKey(), link: options.Link, ingress: options.Ingress,
 		node:   broker.Node{Gateway: id, URL: options.URL, Region: options.Region},
 		limits: options.Limits.withDefaults(), timing: options.Timing.withDefaults(),
+		sound: options.Sound,
 		tuner: newSocketTuner(options.Sockets, log), buffers: relay.NewBuffers(), drained: make(chan struct{}), again: make(chan struct{}, 1),
 		streams:    make(map[*stream]struct{}),
 		perSession: make(map[streamspace.SessionID]int), perUser: make(map[streamspace.UserID]int), perAddress: make(map[netip.Prefix]int),

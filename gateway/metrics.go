@@ -7,6 +7,7 @@ import (
 
 	"github.com/streamspace/streamspace"
 	"github.com/streamspace/streamspace/gateway/relay"
+	"github.com/streamspace/streamspace/gateway/sound"
 )
 
 // metrics is what the gateway counts. It is the relay's meter too.
@@ -35,6 +36,8 @@ type metrics struct {
 	demoted    prometheus.Counter
 	thumbnails prometheus.Counter
 	hub        *hubMetrics
+
+	sound *sound.Metrics
 
 	load load
 }
@@ -106,6 +109,9 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 	}
 	var err error
 	if m.hub, err = newHubMetrics(registerer); err != nil {
+		return nil, err
+	}
+	if m.sound, err = sound.NewMetrics(registerer); err != nil {
 		return nil, err
 	}
 	for code := range closeStatuses { // so that each is there, as zero, from the start

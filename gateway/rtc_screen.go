@@ -42,6 +42,17 @@ func (s *screen) Bitrate() int                         { return s.peer.Bitrate()
 func (s *screen) Show(data []byte, at time.Time) error { return s.peer.Show(data, at) }
 func (s *screen) Refresh() bool                        { return s.wants.Swap(false) }
 
+// Play lets the browser hear a packet.
+func (s *screen) Play(packet []byte, at uint64) error { return s.peer.Play(packet, at) }
+
+// said hears of a packet of the browser's microphone.
+func (s *screen) said(number uint16, packet []byte) {
+	s.stream.mu.Lock()
+	ear := s.stream.ear
+	s.stream.mu.Unlock()
+	ear.said(number, packet)
+}
+
 // Pointed counts the ordered messages, as the page does.
 func (s *screen) Pointed(e rfb.PointerEvent) {
 	s.turn++

@@ -147,7 +147,7 @@ func (web *WebRTC) offer(w http.ResponseWriter, r *http.Request, session streams
 		return err
 	}
 	screen := &screen{stream: s}
-	peer, err := web.server.Offer(r.Context(), offer, rtc.Handlers{Refresh: screen.refreshed, Moved: screen.moved})
+	peer, err := web.server.Offer(r.Context(), offer, rtc.Handlers{Refresh: screen.refreshed, Moved: screen.moved, Said: screen.said})
 	if err != nil {
 		web.gateway.release(s)
 		web.gateway.spent(s.claims)

@@ -138,6 +138,9 @@ func (s *seat) hear(text []byte) error {
 	if s.stream.branch {
 		return s.hearBranch(text)
 	}
+	if ok, err := s.stream.ear.hear(text); ok {
+		return err
+	}
 	command, known, err := room.Parse(text)
 	if err != nil {
 		return fmt.Errorf("%w: %w", relay.ErrViewerProtocol, err)
@@ -255,6 +258,7 @@ func (s *seat) texts(n news, refusals [][]byte, cursors map[streamspace.ViewerID
 		if web := s.stream.gateway.webrtc.Load(); web != nil && s.stream.screen == nil {
 			texts = append(texts, web.there(s.member.ID))
 		}
+		texts = append(texts, s.stream.ear.greet()...)
 	}
 	if now := time.Now(); n&(newsWelcome|newsControl|newsResume|newsSpent) != 0 && s.renews(n, now) {
 		if text, err := s.resumption(now); err == nil { // without it the page asks for another ticket

@@ -28,6 +28,7 @@ type stream struct {
 	controlled bool // the viewer had control, before its stream broke
 	observer   *observer
 	speaks     bool       // the viewer is told of the room; immutable from open
+	ear        *ear       // nil without sound; immutable from open
 	screen     hub.Screen // takes the pixels as video; nil: they go to the socket; immutable from open
 
 	mu     sync.Mutex
@@ -77,6 +78,7 @@ func (s *stream) open(conn net.Conn, speaks bool) {
 	if s.branch {
 		s.socket.Trust()
 	}
+	s.ear = newEar(s)
 	s.upgraded = time.Now()
 	if s.cause != nil { // somebody ended it during the upgrade
 		s.socket.Interrupt(s.cause)
@@ -181,6 +183,7 @@ func (s *stream) run() {
 		aside(s.join)
 	}
 	err := s.serve()
+	s.ear.close()
 	aside(func() { s.finish(err) })
 }
 
@@ -214,6 +217,7 @@ func (s *stream) finish(err error) {
 	if s.seat != nil {
 		s.seat.wait()
 	}
+	s.ear.wait()
 	if !s.branch {
 		s.leave()
 	}

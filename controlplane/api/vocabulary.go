@@ -63,7 +63,7 @@ func (codeSchema) Schema(r huma.Registry) *huma.Schema {
 // permissions are all there are, in the order in which they are listed.
 var permissions = []streamspace.Permission{
 	streamspace.PermissionView, streamspace.PermissionControl, streamspace.PermissionClipboardIn,
-	streamspace.PermissionClipboardOut, streamspace.PermissionFiles, streamspace.PermissionAudio, streamspace.PermissionAdmin,
+	streamspace.PermissionClipboardOut, streamspace.PermissionFiles, streamspace.PermissionAudio, streamspace.PermissionMicrophone, streamspace.PermissionAdmin,
 }
 
 // enumeration registers a named schema and returns a reference to it.

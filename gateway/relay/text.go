@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// What a viewer may send as texts: a person presses buttons, and a page that
-// sends more is broken.
+// What a viewer may send as texts: a person presses buttons, and a microphone is 50
+// packets a second, which a line may hold back for a while.
 const (
-	textsPerSecond = 10
-	textsBurst     = 40
+	textsPerSecond = 75
+	textsBurst     = 250
 )
 
 // OnText lets the viewer send texts beside RFB, and gives each to take: on the

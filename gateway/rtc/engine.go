@@ -6,6 +6,8 @@ import (
 	"github.com/pion/interceptor"
 	"github.com/pion/interceptor/pkg/cc"
 	"github.com/pion/interceptor/pkg/gcc"
+	"github.com/pion/interceptor/pkg/twcc"
+	"github.com/pion/sdp/v3"
 	"github.com/pion/webrtc/v4"
 )
 
@@ -60,9 +62,13 @@ func register(m *webrtc.MediaEngine, formats []Format) error {
 			}
 		}
 	}
-	extension := webrtc.RTPHeaderExtensionCapability{URI: playoutDelay}
-	if err := m.RegisterHeaderExtension(extension, webrtc.RTPCodecTypeVideo); err != nil {
-		return fmt.Errorf("registering %s: %w", playoutDelay, err)
+	for _, uri := range []string{playoutDelay, sdp.TransportCCURI} {
+		if err := m.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: uri}, webrtc.RTPCodecTypeVideo); err != nil {
+			return fmt.Errorf("registering %s: %w", uri, err)
+		}
+	}
+	if err := m.RegisterCodec(webrtc.RTPCodecParameters{RTPCodecCapability: opus, PayloadType: soundType}, webrtc.RTPCodecTypeAudio); err != nil {
+		return fmt.Errorf("registering Opus: %w", err)
 	}
 	return nil
 }
@@ -92,10 +98,12 @@ func (s *Server) connect(copies *again) (*webrtc.PeerConnection, *gcc.SendSideBW
 	if err != nil {
 		return nil, nil, fmt.Errorf("setting up congestion control: %w", err)
 	}
-	chain.Add(congestion) // first: what comes after numbers the packets that it paces
-	if err := webrtc.ConfigureTWCCHeaderExtensionSender(media, chain); err != nil {
+	chain.Add(videoOnlyFactory{congestion}) // first: what comes after numbers the packets that it paces
+	numbers, err := twcc.NewHeaderExtensionInterceptor()
+	if err != nil {
 		return nil, nil, fmt.Errorf("setting up feedback: %w", err)
 	}
+	chain.Add(numbers)
 	chain.Add(copies)
 	if err := webrtc.ConfigureRTCPReports(chain); err != nil {
 		return nil, nil, fmt.Errorf("setting up reports: %w", err)

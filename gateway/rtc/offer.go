@@ -23,18 +23,25 @@ const (
 	maxCandidates = 48
 )
 
-// checkOffer tells whether it is worth a connection, and counts its addresses.
-func checkOffer(offer []byte, formats []Format) (candidates int, err error) {
+// checked is what is known of an offer before there is a connection.
+type checked struct {
+	candidates int
+	sound      bool // it asks for sound
+}
+
+// checkOffer tells whether it is worth a connection.
+func checkOffer(offer []byte, formats []Format) (c checked, err error) {
 	if len(offer) > MaxOffer {
-		return 0, fmt.Errorf("%w: it has more than %d bytes", ErrOffer, MaxOffer)
+		return c, fmt.Errorf("%w: it has more than %d bytes", ErrOffer, MaxOffer)
 	}
 	var d sdp.SessionDescription
 	if err := d.Unmarshal(offer); err != nil {
-		return 0, fmt.Errorf("%w: its SDP cannot be read: %w", ErrOffer, err)
+		return c, fmt.Errorf("%w: its SDP cannot be read: %w", ErrOffer, err)
 	}
 	if len(d.MediaDescriptions) > maxMedia {
-		return 0, fmt.Errorf("%w: it has more than %d media sections", ErrOffer, maxMedia)
+		return c, fmt.Errorf("%w: it has more than %d media sections", ErrOffer, maxMedia)
 	}
+	c.sound = wantsSound(&d)
 	var video, channels bool
 	var decoded []webrtc.RTPCodecParameters
 	for _, media := range d.MediaDescriptions {
@@ -49,22 +56,22 @@ func checkOffer(offer []byte, formats []Format) (candidates int, err error) {
 		}
 		for _, attribute := range media.Attributes {
 			if attribute.Key == "candidate" {
-				candidates++
+				c.candidates++
 			}
 		}
 	}
 	switch {
 	case !video:
-		return 0, fmt.Errorf("%w: it does not ask for video", ErrOffer)
+		return c, fmt.Errorf("%w: it does not ask for video", ErrOffer)
 	case !channels:
-		return 0, fmt.Errorf("%w: it has no data channels", ErrOffer)
-	case candidates > maxCandidates:
-		return 0, fmt.Errorf("%w: it has more than %d addresses", ErrOffer, maxCandidates)
+		return c, fmt.Errorf("%w: it has no data channels", ErrOffer)
+	case c.candidates > maxCandidates:
+		return c, fmt.Errorf("%w: it has more than %d addresses", ErrOffer, maxCandidates)
 	}
 	if _, _, ok := choose(formats, decoded); !ok {
-		return 0, ErrNoFormat
+		return c, ErrNoFormat
 	}
-	return candidates, nil
+	return c, nil
 }
 
 // decodes lists what a section says that the browser decodes.
@@ -92,12 +99,15 @@ func decodes(media *sdp.MediaDescription) (codecs []webrtc.RTPCodecParameters) {
 type Handlers struct {
 	Refresh func() // a key frame
 	Moved   func() // its pointer is elsewhere: Motion says where
+	// Said is given the packets of its microphone, Opus with the numbers of RTP: in
+	// order or not, or twice. They are its own during the call. Nil: nobody listens.
+	Said func(number uint16, packet []byte)
 }
 
 // Offer makes a peer of a browser's offer. The peer has to be closed, or it ends
 // by itself, when no connection comes about or when it breaks.
 func (s *Server) Offer(ctx context.Context, offer []byte, handlers Handlers) (*Peer, error) {
-	candidates, err := checkOffer(offer, s.options.Formats)
+	known, err := checkOffer(offer, s.options.Formats)
 	if err != nil {
 		return nil, err
 	}
@@ -109,8 +119,14 @@ func (s *Server) Offer(ctx context.Context, offer []byte, handlers Handlers) (*P
 		s.release("")
 		return nil, err
 	}
-	p.candidates = candidates
-	if err := p.accept(ctx, string(offer)); err != nil {
+	p.candidates = known.candidates
+	if known.sound {
+		p.voice, err = newVoice()
+	}
+	if err == nil {
+		err = p.accept(ctx, string(offer))
+	}
+	if err != nil {
 		p.end(err)
 		p.dispose()
 		return nil, err
@@ -130,6 +146,11 @@ func (s *Server) Offer(ctx context.Context, offer []byte, handlers Handlers) (*P
 func (p *Peer) accept(ctx context.Context, offer string) error {
 	if _, err := p.connection.AddTrack(p.screen); err != nil {
 		return fmt.Errorf("adding the video: %w", err)
+	}
+	if p.voice != nil {
+		if _, err := p.connection.AddTrack(p.voice.track); err != nil {
+			return fmt.Errorf("adding the sound: %w", err)
+		}
 	}
 	if err := p.connection.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: offer}); err != nil {
 		return fmt.Errorf("%w: %w", ErrOffer, err)

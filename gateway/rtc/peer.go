@@ -31,6 +31,7 @@ type Peer struct {
 	connection *webrtc.PeerConnection
 	estimator  *gcc.SendSideBWE
 	screen     *screen
+	voice      *voice // nil for a browser that asks for no sound; set before the answer is made
 	control    *control
 	answer     string
 	bound      chan struct{} // closed when the format is known
@@ -53,6 +54,7 @@ type Peer struct {
 	opened  bool           // guarded by mu; there is a control channel
 	pointed bool           // guarded by mu; there is a pointer channel
 	copied  bool           // guarded by mu; there is a channel of copies
+	spoken  bool           // guarded by mu; there is a microphone
 }
 
 func newPeer(s *Server, handlers Handlers) (*Peer, error) {
@@ -70,6 +72,7 @@ func newPeer(s *Server, handlers Handlers) (*Peer, error) {
 	p.screen = &screen{again: copies, formats: s.options.Formats, refresh: handlers.Refresh, bound: sync.OnceFunc(func() { close(p.bound) })}
 	connection.OnConnectionStateChange(p.changed)
 	connection.OnDataChannel(p.channel)
+	connection.OnTrack(p.said)
 	return p, nil
 }
 

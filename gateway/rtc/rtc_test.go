@@ -15,6 +15,7 @@ import (
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 	"go.uber.org/goleak"
 
@@ -383,6 +384,63 @@ func TestSmallFramesComeTwice(t *testing.T) {
 	}
 	if times[first] != 1 {
 		t.Errorf("a packet of a large frame came %d times", times[first])
+	}
+}
+
+// Sound goes both ways on one section of the offer, the microphone once it is on.
+func TestSound(t *testing.T) {
+	s := newServer(t, nil)
+	v := newVisitor(t)
+	microphone, err := webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus}, "microphone", "microphone")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.connection.AddTransceiverFromTrack(microphone); err != nil {
+		t.Fatal(err)
+	}
+	said := make(chan []byte, 1000)
+	p := v.enter(s, rtc.Handlers{Said: func(_ uint16, packet []byte) { said <- bytes.Clone(packet) }}, true)
+	v.up(p)
+	for i, at := range []uint64{960, 1920, 48_000} {
+		if err := p.Play([]byte{0xf8, byte(i)}, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	track := await(t, v.tracks, "the sound")
+	if track.Kind() != webrtc.RTPCodecTypeAudio || track.StreamID() == "desktop" {
+		t.Errorf("a track of %s in the stream %s", track.Kind(), track.StreamID())
+	}
+	var first *rtp.Packet
+	for i, after := range []uint32{0, 960, 47_040} {
+		packet, _, err := track.ReadRTP()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = packet
+		}
+		if !bytes.Equal(packet.Payload, []byte{0xf8, byte(i)}) || packet.Timestamp-first.Timestamp != after || packet.Marker != (i != 1) {
+			t.Errorf("packet %d is %v at %d, marked %v", i, packet.Payload, packet.Timestamp-first.Timestamp, packet.Marker)
+		}
+	}
+	over, speaking := make(chan struct{}), make(chan struct{})
+	defer func() { close(over); <-speaking }()
+	go func() {
+		defer close(speaking)
+		packet := rtp.Packet{Header: rtp.Header{Version: 2}, Payload: []byte{0xf8, 0xff, 0xfe}}
+		for tick := time.NewTicker(20 * time.Millisecond); ; <-tick.C {
+			select {
+			case <-over:
+				return
+			default:
+				microphone.WriteRTP(&packet)
+				packet.SequenceNumber++
+				packet.Timestamp += 960
+			}
+		}
+	}()
+	if packet := await(t, said, "what is said"); !bytes.Equal(packet, []byte{0xf8, 0xff, 0xfe}) {
+		t.Errorf("what is said comes as %v", packet)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jfreymuth/pulse/proto"
@@ -195,18 +196,20 @@ func (s *sound) play(ctx context.Context, peer net.Conn) error {
 	}
 	defer server.close()
 	defer context.AfterFunc(server.over, func() { peer.Close() })()
-	const latency = 40 * millisecond * microphoneChannels // two packets: they come unevenly
+	// Playing begins with two packets, and five are kept where they come unevenly.
+	const begin, most = 40 * millisecond * microphoneChannels, 100 * millisecond * microphoneChannels
 	var stream proto.CreatePlaybackStreamReply
 	err = server.client.Request(&proto.CreatePlaybackStream{
 		SampleSpec: proto.SampleSpec{Format: proto.FormatInt16LE, Channels: microphoneChannels, Rate: streamspace.SoundRate},
 		ChannelMap: proto.ChannelMap{proto.ChannelMono},
-		SinkIndex:  proto.Undefined, SinkName: "microphone_feed", BufferMaxLength: backlog * microphoneChannels, BufferTargetLength: latency,
-		BufferPrebufferLength: latency, BufferMinimumRequest: latency / 4, AdjustLatency: true, NoMove: true,
+		SinkIndex:  proto.Undefined, SinkName: "microphone_feed", BufferMaxLength: backlog * microphoneChannels, BufferTargetLength: most,
+		BufferPrebufferLength: begin, BufferMinimumRequest: begin / 4, AdjustLatency: true, NoMove: true,
 		Properties: proto.PropList{"media.name": proto.PropListString("A viewer's microphone")}, ChannelVolumes: loudness(microphoneChannels),
 	}, &stream)
 	if err != nil {
 		return fmt.Errorf("speaking to the sound server: %w", err)
 	}
+	server.wants.Add(int64(stream.Missing))
 	samples := make([]byte, backlog*microphoneChannels)
 	held := 0 // of half a sample that has come
 	for {
@@ -216,8 +219,15 @@ func (s *sound) play(ctx context.Context, peer net.Conn) error {
 		}
 		n += held
 		whole := n - n%(sampleSize*microphoneChannels)
-		if err := server.client.Send(stream.StreamIndex, samples[:whole]); err != nil {
-			return nil // the server has ended, and is started again
+		// More than it wants would stay ahead of what is played for ever, and all that
+		// comes after it unheard.
+		take := min(whole, int(server.wants.Load()))
+		take -= take % (sampleSize * microphoneChannels)
+		server.wants.Add(-int64(take))
+		if take > 0 {
+			if err := server.client.Send(stream.StreamIndex, samples[:take]); err != nil {
+				return nil // the server has ended, and is started again
+			}
 		}
 		held = copy(samples, samples[whole:n])
 	}
@@ -238,6 +248,7 @@ type soundServer struct {
 	client *proto.Client
 	conn   net.Conn
 	over   context.Context // ends when the connection has
+	wants  atomic.Int64    // bytes that it has room for, of a stream to it
 	ended  context.CancelFunc
 }
 
@@ -277,8 +288,11 @@ func (s *sound) connect(ctx context.Context, heard func(samples []byte)) (*sound
 	server.over, server.ended = context.WithCancel(context.Background())
 	server.client.SetTimeout(soundReply)
 	server.client.Callback = func(message any) {
-		if data, ok := message.(*proto.DataPacket); ok {
-			heard(data.Data)
+		switch message := message.(type) {
+		case *proto.DataPacket:
+			heard(message.Data)
+		case *proto.Request:
+			server.wants.Add(int64(message.Length))
 		}
 	}
 	server.client.Open(server)

@@ -198,6 +198,9 @@ func TestSound(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer speak.Close()
+	if _, err := speak.Write(tone(2*spoken, 1)); err != nil { // what a line has held back comes at once
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	spoke := make(chan struct{})
 	go func() { // 20 ms at a time, as a gateway does

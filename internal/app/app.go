@@ -261,7 +261,7 @@ func (p *parts) startGateway(keys ...ticket.PublicKey) error {
 		Origins: origins, TrustedProxies: p.settings.TrustedProxies,
 		Limits: gateway.Limits{Viewers: p.settings.MaxViewers, PerUser: p.settings.ViewersPerUser, PerAddress: p.settings.ViewersPerAddress},
 
-		URL: own, Region: p.settings.Region, Link: p.neighbours, Ingress: p.balancers,
+		URL: own, Region: p.settings.Region, Link: p.neighbours, Ingress: p.balancers, Sound: p.sound(),
 	})
 	if err != nil {
 		return err

@@ -36,6 +36,7 @@ var rules = []rule{
 	{"gateway/ingress", []string{"."}, "answers load balancers with what it is handed"},
 	{"gateway/room", []string{"."}, "who has control, decided without sockets and clocks"},
 	{"gateway/rtc", nil, "a browser's connection: it knows nothing of what goes through it"},
+	{"gateway/sound", []string{"."}, "packets out of samples: it knows nothing of who listens, nor how they travel"},
 	{"gateway/video", []string{".", "rfb"}, "video out of pixels: it knows nothing of who watches"},
 	{"broker", []string{"."}, "the seam itself: it depends on neither side"},
 	{"broker/memory", []string{".", "broker"}, "one of the broker's two implementations"},

@@ -186,8 +186,20 @@ func (d *desktop) connect(ctx context.Context) (err error) {
 // to the desktop, who could put a link to any socket of this machine there,
 // and have the gateway connect to that in its place.
 func (d *desktop) publish() error {
-	name := filepath.Join(d.dir, rfbSocket)
-	if err := os.Link(filepath.Join(d.dir, ioDir, rfbSocket), name); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := d.publishSocket(rfbSocket); err != nil {
+		return err
+	}
+	for _, name := range []string{streamspace.SoundSocket, streamspace.MicrophoneSocket} {
+		if err := d.publishSocket(name); err != nil && !errors.Is(err, fs.ErrNotExist) { // it may have no sound
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *desktop) publishSocket(socket string) error {
+	name := filepath.Join(d.dir, socket)
+	if err := os.Link(filepath.Join(d.dir, ioDir, socket), name); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("publishing the desktop's socket: %w", err)
 	}
 	info, err := os.Lstat(name) // link(2) does not follow symbolic links, and neither do we

@@ -879,7 +879,7 @@ export interface components {
          * @description One thing a viewer may do inside a session.
          * @enum {string}
          */
-        Permission: "view" | "control" | "clipboard.in" | "clipboard.out" | "files" | "audio" | "admin";
+        Permission: "view" | "control" | "clipboard.in" | "clipboard.out" | "files" | "audio" | "microphone" | "admin";
         Problem: {
             /** @description What happened, for programs. */
             code: components["schemas"]["Code"];

@@ -9,6 +9,8 @@ import type { InputMode } from './room';
 import { opened, pause } from './socket';
 import type { StreamSocket } from './socket';
 import { Store } from './store';
+import { SoundClient } from './sound';
+import type { SoundWay } from './sound';
 import { permissionsOf } from './ticket';
 import type { Permission, Ticket } from './ticket';
 import { WEBRTC_STABLE, WEBRTC_TIMEOUT, webrtcOffer } from './webrtc';
@@ -85,7 +87,7 @@ export interface Surroundings {
 }
 
 /** A connection by WebRTC. */
-export interface Peer extends StreamSocket, VideoSource {
+export interface Peer extends StreamSocket, VideoSource, SoundWay {
   readonly failure: string;
   readonly figures: VideoFigures | null;
 }
@@ -168,6 +170,8 @@ export class StreamSession {
   readonly clipboard = new Store<string>('');
   /** Who else is here, and who has control. */
   readonly room = new RoomClient();
+  /** What is heard of the desktop, and what it hears. */
+  readonly sound = new SoundClient();
 
   readonly #world: Surroundings;
   #target: HTMLElement | null = null;
@@ -214,6 +218,7 @@ export class StreamSession {
     window.removeEventListener('pageshow', this.#comeBack);
     document.removeEventListener('visibilitychange', this.#hurry);
     this.#abandon();
+    this.sound.close();
     this.#thaw();
     this.#target = null;
     this.#update({ phase: 'idle', retryAt: null, closure: null });
@@ -307,7 +312,7 @@ export class StreamSession {
     });
     this.#follow(attempt, socket, url);
     const channel = new Channel(socket, (text) => {
-      if (this.#current !== attempt) return;
+      if (this.#current !== attempt || this.sound.receive(text)) return;
       const relays = webrtcOffer(text, attempt.url);
       if (relays) {
         attempt.offered = relays;
@@ -317,6 +322,7 @@ export class StreamSession {
     });
     attempt.channel = channel;
     this.room.enter((text) => channel.sendText(text));
+    this.sound.enter((text) => channel.sendText(text));
     attempt.display = this.#world.openDisplay(this.#target, channel, {
       connect: () => this.#connected(attempt),
       disconnect: () => this.#finish(attempt, LOST),
@@ -417,6 +423,7 @@ export class StreamSession {
     this.#follow(attempt, peer, attempt.url); // the gateway ends the WebSocket when it serves this
     attempt.channel?.replace(peer);
     attempt.display?.setVideo(peer);
+    this.sound.move(peer);
     this.#update({ transport: 'webrtc', transportNote: '' });
   }
 
@@ -428,6 +435,7 @@ export class StreamSession {
     attempt.offered = null; // until it is said again
     attempt.gaveUp = this.#settings.transport === 'auto' && Date.now() - attempt.peerSince < WEBRTC_STABLE;
     attempt.display?.setVideo(null);
+    this.sound.move(null);
     this.#update({ transport: 'websocket', transportNote: peer.failure });
   }
 
@@ -501,6 +509,7 @@ export class StreamSession {
     const attempt = this.#current;
     this.#current = null;
     this.room.leave();
+    this.sound.leave();
     this.stats.set(NO_STATS);
     this.#update({ resuming: false, transport: 'websocket', transportNote: '' });
     if (!attempt) return;

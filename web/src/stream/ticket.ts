@@ -1,5 +1,6 @@
 /** Permissions as in streamspace.Permission. */
-export type Permission = 'view' | 'control' | 'clipboard.in' | 'clipboard.out' | 'files' | 'audio' | 'admin';
+export type Permission =
+  'view' | 'control' | 'clipboard.in' | 'clipboard.out' | 'files' | 'audio' | 'microphone' | 'admin';
 
 /** What the API hands out for one connection. */
 export interface Ticket {

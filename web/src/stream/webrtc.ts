@@ -1,6 +1,7 @@
 import { ROOM_PROTOCOL } from './channel';
 import { Copies } from './copies';
 import { VideoMeter } from './video-meter';
+import type { SoundWay } from './sound';
 import type { VideoFigures } from './video-meter';
 
 /** Reads what a gateway says on its stream when one can go on by WebRTC: the relays for it; null for other texts. */
@@ -55,11 +56,12 @@ export interface VideoSource {
  *
  * The gateway's ends of a WebSocket's pings and of its closing are texts here, which are dealt with here.
  */
-export class PeerSocket extends EventTarget implements VideoSource {
+export class PeerSocket extends EventTarget implements VideoSource, SoundWay {
   readonly protocol = ROOM_PROTOCOL;
   binaryType: BinaryType = 'arraybuffer';
   readyState: number = WebSocket.CONNECTING;
   media: MediaStream | null = null;
+  sound: MediaStream | null = null;
   /** Why there is no connection, for people; empty while there is no reason. */
   failure = '';
   /** How the video does; null while that is not known. */
@@ -75,6 +77,7 @@ export class PeerSocket extends EventTarget implements VideoSource {
     if (this.#again?.readyState === 'open') this.#again.send(message);
   });
   #sent = 0;
+  #voice: RTCRtpSender | null = null;
   #resource = '';
   #late: RTCIceCandidate[] = [];
   #overTCP = false;
@@ -125,6 +128,10 @@ export class PeerSocket extends EventTarget implements VideoSource {
     return true;
   }
 
+  speak(track: MediaStreamTrack | null): void {
+    void this.#voice?.replaceTrack(track).catch(() => undefined); // a connection that has ended
+  }
+
   close(): void {
     this.#end(1005, '');
   }
@@ -138,6 +145,10 @@ export class PeerSocket extends EventTarget implements VideoSource {
     // Frames are shown as they come: smoothness would cost what low latency is for.
     if ('jitterBufferTarget' in receiver) receiver.jitterBufferTarget = 0;
     this.media = new MediaStream([receiver.track]);
+    // Both ways from the start: a microphone that is turned on later needs no other offer.
+    const sound = connection.addTransceiver('audio', { direction: 'sendrecv' });
+    this.sound = new MediaStream([sound.receiver.track]);
+    this.#voice = sound.sender;
     connection.addEventListener('icecandidate', ({ candidate }) => this.#found(candidate));
     connection.addEventListener('connectionstatechange', () => this.#changed(connection.connectionState));
     this.#control.addEventListener('open', () => this.#up(receiver));

@@ -10,21 +10,25 @@ import {
   MonitorCog,
   SquareAsterisk,
   Users,
+  Volume2,
+  VolumeX,
 } from 'lucide-react';
 import { useRef, useState } from 'react';
 import { Link } from 'react-router';
 import type { ClipboardSync } from '../../stream/clipboard';
 import type { Settings, StreamSession } from '../../stream/session';
+import type { SoundState } from '../../stream/sound';
 import { ClipboardPanel } from './clipboard-panel';
 import { DisplayPanel } from './display-panel';
 import { KeysPanel } from './keys-panel';
 import { PeoplePanel } from './people-panel';
+import { SoundPanel } from './sound-panel';
 import { StatusChip } from './status-chip';
 import { openerOf, ToolPopover } from './tool-popover';
 import type { Opener } from './tool-popover';
 import { useRoom, useStore } from './use-stream';
 
-type Panel = 'keys' | 'clipboard' | 'display' | 'people';
+type Panel = 'keys' | 'clipboard' | 'sound' | 'display' | 'people';
 
 export interface ToolbarProps {
   /** What people call the desktop. */
@@ -54,6 +58,7 @@ export function Toolbar(props: ToolbarProps) {
   const state = useStore(stream.state);
   const room = useRoom(stream);
   const waiting = useStore(sync.waiting);
+  const sound = useStore(stream.sound.state);
   const [panel, setPanel] = useState<{ name: Panel; opener: Opener; open: boolean } | null>(null);
   const bar = useRef<HTMLDivElement>(null);
   const may = state.permissions.has('control');
@@ -144,6 +149,22 @@ export function Toolbar(props: ToolbarProps) {
             </Badge>
           </IconButton>
         </Tool>
+        {(sound.speakers !== 'absent' || sound.microphone !== 'absent') && (
+          <Tool label={soundLabel(sound)}>
+            <IconButton
+              size="small"
+              aria-haspopup="dialog"
+              onClick={(event) => {
+                if (sound.speakers === 'off') stream.sound.unmute();
+                show('sound')(event);
+              }}
+            >
+              <Badge variant="dot" color="error" invisible={sound.microphone !== 'on'}>
+                {heard(sound) ? <Volume2 size={19} /> : <VolumeX size={19} />}
+              </Badge>
+            </IconButton>
+          </Tool>
+        )}
         <Tool label="Display and quality">
           <IconButton size="small" aria-haspopup="dialog" onClick={show('display')}>
             <MonitorCog size={19} />
@@ -175,6 +196,7 @@ export function Toolbar(props: ToolbarProps) {
       >
         {panel?.name === 'keys' && <KeysPanel stream={stream} />}
         {panel?.name === 'clipboard' && <ClipboardPanel stream={stream} sync={sync} />}
+        {panel?.name === 'sound' && <SoundPanel stream={stream} />}
         {panel?.name === 'people' && (
           <PeoplePanel
             stream={stream}
@@ -196,9 +218,19 @@ export function Toolbar(props: ToolbarProps) {
 const PANEL_NAMES: Record<Panel, string> = {
   keys: 'Special keys',
   clipboard: 'Clipboard',
+  sound: 'Sound',
   display: 'Display and quality',
   people: 'People',
 };
+
+function heard({ speakers }: SoundState): boolean {
+  return speakers === 'waiting' || speakers === 'playing';
+}
+
+function soundLabel(sound: SoundState): string {
+  const speaks = sound.microphone === 'on' ? ', microphone on' : '';
+  return `Sound: ${heard(sound) ? 'on' : 'off'}${speaks}`;
+}
 
 /** Names a button; the tooltip gives it its accessible name too. */
 function Tool({ label, children }: { label: string; children: React.ReactElement }) {
