@@ -87,6 +87,12 @@ test-web: web/node_modules/.package-lock.json ## Run the web unit tests
 test-e2e: build ## Drive the real product in headless Chromium
 	cd web && npm run --silent e2e
 
+.PHONY: e2e-kube
+e2e-kube: build ## Set up a cluster of one node here, install the chart, use desktops in it; as root
+	@deploy/debian/install.sh run images kube
+	TAG=e2e OUT=bin/images/e2e images/build.sh terminal server
+	STREAMSPACE_E2E_KUBE=1 go test -count=1 -v -timeout 30m ./deploy/e2e
+
 .PHONY: check
 check: web/node_modules/.package-lock.json ## Lint everything and check the repository's own rules
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that StreamSpace needs, when they are missing.
-# usage: install.sh SET...    sets: run, test, bench, images
+# usage: install.sh SET...    sets: run, test, bench, images, kube
 # Safe to repeat and to interrupt: it asks dpkg what is there each time.
 set -euo pipefail
 
@@ -16,6 +16,7 @@ run=(
 )
 test=(redis-server nginx-full haproxy python3 gcc libc6-dev chromium xdotool xclip pulseaudio-utils x11-utils x11-apps tigervnc-tools procps prometheus) # promtool is in prometheus
 images=(buildah skopeo mmdebstrap debian-archive-keyring bubblewrap curl unzip qemu-user-static binfmt-support) # desktop images, also of other architectures
+kube=(containerd runc containernetworking-plugins iptables conntrack iproute2 util-linux redis-server chromium) # a cluster of one node, for its test
 bench=(websockify nginx-full libnginx-mod-stream redis-server wrk iproute2 chromium x11-apps)
 
 wanted=()
@@ -24,8 +25,9 @@ for set in "$@"; do
     run) wanted+=("${run[@]}") ;;
     test) wanted+=("${test[@]}") ;;
     bench) wanted+=("${bench[@]}") ;;
+    kube) wanted+=("${kube[@]}") ;;
     images) wanted+=("${images[@]}") ;;
-    *) echo "install.sh: no such set: $set (run, test, bench, images)" >&2; exit 2 ;;
+    *) echo "install.sh: no such set: $set (run, test, bench, images, kube)" >&2; exit 2 ;;
   esac
 done
 

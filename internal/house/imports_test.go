@@ -68,6 +68,7 @@ var rules = []rule{
 	{"internal/app", []string{".", "rfb", "gateway", "broker", "controlplane", "images", "web", "internal"}, "the only place where parts are wired"},
 	{"internal/command", []string{".", "internal", "bench", "images"}, "the command line calls the wiring; `streamspace bench` is for everybody, so it is a sub-command and no program of its own"},
 	{"cmd/streamspace", []string{"internal/command"}, "a main is a door, not a room"},
+	{"deploy/e2e", []string{"bench/browser", "bench/product"}, "people at a cluster: it knows what they see and type, and nothing of what answers"},
 	{"cmd/streamspace-agent", []string{"images/agent"}, "a main is a door, not a room"},
 	{"cmd/streamspace-scene", []string{"bench/scene", "bench/stage"}, "what is measured in front of, inside a desktop: it links nothing of ours but the picture"},
 }
