@@ -96,6 +96,7 @@ func TestSound(t *testing.T) {
 	if at, ok := packet["at"].(float64); err != nil || len(data) < 20 || !ok || at < 0 {
 		t.Errorf("a packet %v of %d bytes, %v", packet["at"], len(data), err)
 	}
+	eventually(t, "all of it to be coded", func() bool { return h.metric("sound_coded_packets_total") == 10 })
 	m.say(`{"type":"sound","on":false}`)
 	if _, err := desktop.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("nobody listens, and the desktop sees %v", err)

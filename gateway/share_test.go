@@ -347,6 +347,18 @@ func TestGlance(t *testing.T) {
 	first := taken()
 	glance() // too soon for another connection
 
+	// Glances are heard in order: after that at another session, this one was.
+	other := streamspace.NewSessionID()
+	h.publish(other, d.address, 1)
+	if err := h.broker.Glance(ctx, other); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a picture of the other session", func() bool {
+		at, err := h.broker.ThumbnailTaken(ctx, other)
+		return err == nil && !at.IsZero()
+	})
+	eventually(t, "both desktops to be given up", func() bool { return h.metric("desktops") == 0 })
+
 	v := h.member(session, true)
 	v.Shows(d.draw(t))
 	v.mode("relay")

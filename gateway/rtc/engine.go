@@ -26,6 +26,7 @@ var payloadTypes = map[Format][2]webrtc.PayloadType{
 	{Codec: "VP9", FullChroma: true}: {35, 36},
 	{Codec: "AV1"}:                   {45, 46},
 	{Codec: "AV1", FullChroma: true}: {37, 38},
+	{Codec: "H264"}:                  {108, 109},
 }
 
 // fmtp is what SDP says of a format.
@@ -39,6 +40,8 @@ func (f Format) fmtp() string {
 		return fmt.Sprintf("profile-id=%d", profile)
 	case "AV1":
 		return fmt.Sprintf("level-idx=5;profile=%d;tier=0", profile)
+	case "H264": // constrained baseline, units in several packets; browsers take larger pictures than the level's
+		return "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f"
 	}
 	return ""
 }

@@ -105,6 +105,8 @@ func (f Format) payloader() rtp.Payloader {
 		return &codecs.VP8Payloader{EnablePictureID: true}
 	case "VP9":
 		return &codecs.VP9Payloader{}
+	case "H264":
+		return &codecs.H264Payloader{}
 	default:
 		return &codecs.AV1Payloader{}
 	}

@@ -61,6 +61,8 @@ func (c *clip) name() string {
 		return fmt.Sprintf("vp09.%02d.51.08", profile)
 	case video.AV1:
 		return fmt.Sprintf("av01.%d.13M.08", profile)
+	case video.H264:
+		return "avc1.42E033"
 	}
 	return "vp8"
 }

@@ -63,6 +63,8 @@ func openEngine(s Settings, size image.Point) (engine, error) {
 		return openVPX(s, size)
 	case AV1:
 		return openAOM(s, size)
+	case H264:
+		return openH264(s, size)
 	}
 	return nil, fmt.Errorf("there is no codec %q, only %v", s.Codec, Codecs())
 }

@@ -7,8 +7,8 @@ import (
 	"unsafe"
 )
 
-// What a C compiler says of the headers of libvpx 1.12 and libaom 3.6 on 64-bit
-// machines.
+// What a C compiler says of the headers of libvpx 1.12, libaom 3.6 and OpenH264 2.3
+// on 64-bit machines.
 func TestLayouts(t *testing.T) {
 	t.Parallel()
 	var v vpxConfig
@@ -17,6 +17,10 @@ func TestLayouts(t *testing.T) {
 	var ai aomImage
 	var p apiPacket
 	var c apiContext
+	var h h264Config
+	var hp h264Picture
+	var hi h264Info
+	var hs h264Statistics
 	for _, field := range []struct {
 		name      string
 		got, want uintptr
@@ -47,6 +51,17 @@ func TestLayouts(t *testing.T) {
 		{"packet flags", unsafe.Offsetof(p.flags), 40},
 		{"context err_detail", unsafe.Offsetof(c.errDetail), 24},
 		{"context priv", unsafe.Offsetof(c.private), 48},
+		{"SSpatialLayerConfig", unsafe.Sizeof(h264Layer{}), 200},
+		{"SEncParamExt sSpatialLayers", unsafe.Offsetof(h.layers), 32},
+		{"SEncParamExt iComplexityMode", unsafe.Offsetof(h.complexity), 832},
+		{"SEncParamExt bEnableFrameSkip", unsafe.Offsetof(h.skip), 860},
+		{"SEncParamExt iMultipleThreadIdc", unsafe.Offsetof(h.threads), 892},
+		{"SEncParamExt iIdrBitrateRatio", unsafe.Offsetof(h.keyPercent), 916},
+		{"SSourcePicture pData", unsafe.Offsetof(hp.planes), 24},
+		{"SSourcePicture uiTimeStamp", unsafe.Offsetof(hp.time), 64},
+		{"SLayerBSInfo", unsafe.Sizeof(h264Coded{}), h264LayerShort},
+		{"SFrameBSInfo sLayerInfo", unsafe.Offsetof(hi.layer), 8},
+		{"SEncoderStatistics uiAverageFrameQP", unsafe.Offsetof(hs.quantizer), 24},
 	} {
 		if field.got != field.want {
 			t.Errorf("%s: %d, in C %d", field.name, field.got, field.want)

@@ -19,6 +19,10 @@ func openAOM(s Settings, _ image.Point) (engine, error) {
 	return nil, &MissingError{Codec: s.Codec, Files: []string{"libaom"}, Package: "libaom3", Err: errElsewhere}
 }
 
+func openH264(s Settings, _ image.Point) (engine, error) {
+	return nil, &MissingError{Codec: s.Codec, Files: []string{"libopenh264"}, Package: "libopenh264-7", Err: errElsewhere}
+}
+
 func trim() {}
 
 func openYUV() (converter, error) { return nil, errElsewhere }

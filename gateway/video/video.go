@@ -1,5 +1,5 @@
 // Package video turns a desktop's picture and what changed in it into coded
-// video: VP9, VP8 or AV1, by the libraries that the machine has, which are
+// video: VP9, VP8, AV1 or H.264, by the libraries that the machine has, which are
 // opened when they are needed and never linked. It packs nothing into RTP and
 // knows nothing of who watches.
 //
@@ -22,10 +22,13 @@ const (
 	AV1 Codec = "AV1"
 	VP9 Codec = "VP9"
 	VP8 Codec = "VP8"
+	// H264 is what phones decode in a circuit. Its pictures have even sides: the last
+	// row or column of others has a black neighbour.
+	H264 Codec = "H264"
 )
 
 // Codecs returns every codec, in no order of merit.
-func Codecs() []Codec { return []Codec{VP8, VP9, AV1} }
+func Codecs() []Codec { return []Codec{VP8, VP9, AV1, H264} }
 
 // The bounds of what an Encoder takes.
 const (

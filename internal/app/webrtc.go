@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/streamspace/streamspace/gateway"
 	"github.com/streamspace/streamspace/gateway/rtc"
 	"github.com/streamspace/streamspace/gateway/video"
+	"github.com/streamspace/streamspace/internal/config"
 )
 
 // startWebRTC lets viewers in by WebRTC, if the settings want it and there is a
@@ -125,19 +127,21 @@ func (p *parts) ownRelay(packets string) (*rtc.Access, *rtc.Relay, error) {
 	return options.Access, relay, err
 }
 
-// formats lists what can be coded here, best first: AV1 last, since a desktop in
-// motion takes too long with it on few cores.
+// optional are the codecs whose libraries a server does without.
+var optional = []string{string(video.AV1), string(video.H264)}
+
+// formats lists what can be coded here of what the settings want, best first.
 func (p *parts) formats() (formats []rtc.Format) {
-	for _, f := range []rtc.Format{
-		{Codec: string(video.VP9), FullChroma: true}, {Codec: string(video.VP9)}, {Codec: string(video.VP8)}, {Codec: string(video.AV1)},
-	} {
+	for _, name := range p.settings.WebRTCFormats {
+		codec, full := strings.CutSuffix(name, config.FullChroma)
+		f := rtc.Format{Codec: strings.ToUpper(codec), FullChroma: full}
 		encoder, err := video.Open(video.Settings{Codec: video.Codec(f.Codec), FullChroma: f.FullChroma, Bitrate: video.MinBitrate, FrameRate: 1})
 		if err == nil {
 			encoder.Close()
 			formats = append(formats, f)
 			continue
 		}
-		if missing := new(video.MissingError); f.Codec != string(video.AV1) || !errors.As(err, &missing) {
+		if missing := new(video.MissingError); !slices.Contains(optional, f.Codec) || !errors.As(err, &missing) {
 			p.log.Warn("a video format is missing for WebRTC", "error", err)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -42,6 +43,7 @@ type Config struct {
 	WebRTCTCPListen string // host:port of the same over TCP; empty: none
 	WebRTCPublic    []netip.Addr
 	WebRTCLite      bool
+	WebRTCFormats   []string // of videoFormats, best first
 	TURNListen      string   // host:port of an own TURN server (UDP and TCP); empty: none
 	TURNServers     []string // URLs of others
 	TURNSecretFile  string   // file with the secret that those share with us
@@ -77,6 +79,13 @@ type Config struct {
 	LogFormat       string
 }
 
+// videoFormats are those of WebRTC, best for desktops first: AV1 last, since one in
+// motion takes too long with it on few cores.
+var videoFormats = []string{"vp9" + FullChroma, "vp9", "vp8", "h264", "av1"}
+
+// FullChroma ends the name of a video format with the colour of every pixel.
+const FullChroma = "-444"
+
 // WebRTCOff as WebRTCListen says that there is no WebRTC.
 const WebRTCOff = "off"
 
@@ -93,6 +102,7 @@ func Default() Config {
 	return Config{
 		Listen:            "127.0.0.1:8080",
 		DataDir:           defaultDataDir(),
+		WebRTCFormats:     slices.Clone(videoFormats),
 		SessionsPerUser:   5,
 		Desktops:          DesktopsLocal,
 		LinkListen:        "0.0.0.0:0",

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -72,6 +73,8 @@ var settings = []setting{
 		set: setWebRTCPublic},
 	{key: "webrtc-lite", roles: ofStreams, usage: "every browser reaches webrtc-listen directly: leave the search for a way to them (ICE-lite)", flag: true,
 		set: func(c *Config, v string) error { return boolean(&c.WebRTCLite, v) }},
+	{key: "webrtc-formats", roles: ofStreams, usage: "comma-separated `formats` of video, best first: some of vp9-444, vp9, vp8, h264, av1",
+		set: setWebRTCFormats},
 	{key: "webrtc-turn-listen", roles: ofStreams, usage: "`host:port` (UDP and TCP) of a TURN server of our own, which leads to webrtc-listen alone: for viewers that reach no other port",
 		set: func(c *Config, v string) error { return optionalAddress(&c.TURNListen, v) }},
 	{key: "webrtc-turn-servers", roles: ofStreams, usage: "comma-separated `URLs` (turn:host:port?transport=udp) of other TURN servers",
@@ -192,6 +195,20 @@ func setWebRTCPublic(c *Config, v string) error {
 		}
 		c.WebRTCPublic = append(c.WebRTCPublic, address)
 	}
+	return nil
+}
+
+func setWebRTCFormats(c *Config, v string) error {
+	formats := list(v)
+	for i, name := range formats {
+		if !slices.Contains(videoFormats, name) || slices.Contains(formats[:i], name) {
+			return fmt.Errorf("%q is none of %s, or twice there", name, strings.Join(videoFormats, ", "))
+		}
+	}
+	if len(formats) == 0 {
+		return errors.New("at least one format is needed; webrtc-listen: off is for none")
+	}
+	c.WebRTCFormats = formats
 	return nil
 }
 

@@ -9,8 +9,9 @@ import { ADMIN_PASSWORD, expect, test as base, watch } from './support/test';
 const BLOCK = { red: 18, green: 52, blue: 186 };
 const MOVED = { red: 190, green: 60, blue: 20 };
 
-/** The product with WebRTC, and a way to it that can be blocked. */
-const test = base.extend<object, { packets: PacketProxy; product: Product }>({
+/** The product with WebRTC in some formats of video, and a way to it that can be blocked. */
+const test = base.extend<object, { formats: string[]; packets: PacketProxy; product: Product }>({
+  formats: [async ({}, use) => use(['vp9-444', 'vp9', 'vp8']), { scope: 'worker' }],
   packets: [
     async ({}, use) => {
       const packets = new PacketProxy(await freePacketPort());
@@ -21,11 +22,12 @@ const test = base.extend<object, { packets: PacketProxy; product: Product }>({
     { scope: 'worker' },
   ],
   product: [
-    async ({ packets }, use) => {
+    async ({ formats, packets }, use) => {
       const product = new Product({
         password: ADMIN_PASSWORD,
         flags: [
           ...['--webrtc-listen', `127.0.0.1:${packets.target}`],
+          ...['--webrtc-formats', formats.join(',')],
           ...['--webrtc-turn-listen', `127.0.0.1:${await freePacketPort()}`],
         ],
       });
@@ -294,3 +296,37 @@ for (const transport of ['udp', 'tcp'] as const)
       { timeout: 30_000 },
     );
   });
+
+const thin = test.extend({
+  formats: [async ({}, use) => use(['h264']), { scope: 'worker' }],
+});
+
+thin.describe('H.264', () => {
+  thin.use({ viewport: { width: 1001, height: 641 } });
+
+  thin('fills a desktop of odd sides to its last pixel', async ({ page, admin, desktop }) => {
+    const session = await admin.start('terminal');
+    await page.goto(`/sessions/${session.id}`);
+    await viaWebRTC(page);
+    await desktop.typeAndShow('clear; seq -s " " 300', BLOCK);
+    await seen(page, BLOCK);
+    await page.mouse.move(640, 2);
+    await page.getByRole('button', { name: /^Connection/ }).click();
+    await expect(page.getByRole('dialog', { name: 'Connection' })).toContainText('H264', { timeout: 30_000 });
+    const desktops = page.locator('[data-phase=connected] canvas').first();
+    const size = await desktops.evaluate((c: HTMLCanvasElement) => [
+      c.width,
+      c.height,
+      c.clientWidth,
+      c.clientHeight,
+    ]);
+    const video = await page.locator('[data-phase=connected] video').evaluate((v: HTMLVideoElement) => ({
+      size: [v.videoWidth, v.videoHeight, v.clientWidth, v.clientHeight],
+      cut: v.style.clipPath,
+    }));
+    const [width = 0, height = 0] = size;
+    expect([width % 2, height % 2]).toContain(1);
+    expect(video.size).toEqual(size.map((side) => side + (side % 2)));
+    expect(video.cut).toBe(`inset(0px ${width % 2}px ${height % 2}px 0px)`);
+  });
+});

@@ -23,6 +23,7 @@ export class VideoLayer {
     });
     video.srcObject = media;
     video.requestVideoFrameCallback(this.#show);
+    video.addEventListener('resize', () => this.#fit());
     if (frame) {
       frame.style.position = 'relative';
       frame.append(video);
@@ -60,12 +61,18 @@ export class VideoLayer {
   }
 
   #fit(): void {
-    const { offsetLeft, offsetTop, offsetWidth, offsetHeight } = this.#canvas;
+    const { offsetLeft, offsetTop, offsetWidth, offsetHeight, width, height } = this.#canvas;
+    // Some codecs have even sides only: of a desktop with an odd one, the last pixel is not of the picture.
+    const beyond = (video: number, desktop: number) => (video === desktop + 1 ? video / desktop : 1);
+    const across = beyond(this.#video.videoWidth, width);
+    const down = beyond(this.#video.videoHeight, height);
     Object.assign(this.#video.style, {
       left: `${offsetLeft}px`,
       top: `${offsetTop}px`,
-      width: `${offsetWidth}px`,
-      height: `${offsetHeight}px`,
+      width: `${offsetWidth * across}px`,
+      height: `${offsetHeight * down}px`,
+      clipPath:
+        across + down > 2 ? `inset(0 ${offsetWidth * (across - 1)}px ${offsetHeight * (down - 1)}px 0)` : '',
     });
   }
 }
