@@ -36,14 +36,24 @@ const (
 	maxCubicRatio = 1. / 5 // the same
 )
 
-// sceneTime is what a scene has to begin, and video to find its bit rate.
-const sceneTime = 3 * time.Second
+// sceneTime is what a scene has to begin, video to find its bit rate, and a film to be
+// found.
+const sceneTime = 10 * time.Second
 
 // pageTimeout bounds the way of a page to its picture, by a line with loss.
 const pageTimeout = 60 * time.Second
 
-// peersScript keeps a page's connections, for their counters.
+// peersScript keeps a page's connections, for their counters, and counts what its
+// WebSockets bring.
 const peersScript = `{
+	window.rtcBytes = 0;
+	const Socket = window.WebSocket;
+	window.WebSocket = class extends Socket {
+		constructor(...all) {
+			super(...all);
+			this.addEventListener("message", ({ data }) => { window.rtcBytes += data.byteLength || data.length; });
+		}
+	};
 	const Plain = window.RTCPeerConnection;
 	window.rtcPeers = [];
 	window.RTCPeerConnection = class extends Plain {

@@ -70,18 +70,21 @@ window.rtcBench = (() => {
 		}
 		return null;
 	};
-	let before = null;
+	let before = null, bytes = 0, since = 0;
 	return {
-		async begin() { before = await counters(); },
+		async begin() {
+			before = await counters();
+			[bytes, since] = [window.rtcBytes, performance.now()];
+		},
 		async figures() {
 			const after = await counters();
-			if (!before || !after) return {};
-			const since = name => (after[name] || 0) - (before[name] || 0);
-			const frames = since("framesDecoded"), seconds = (after.timestamp - before.timestamp) / 1000;
+			if (!before || !after) return { mbit: (window.rtcBytes - bytes) * 8 / (performance.now() - since) / 1000 };
+			const gained = name => (after[name] || 0) - (before[name] || 0);
+			const frames = gained("framesDecoded"), seconds = (after.timestamp - before.timestamp) / 1000;
 			return {
-				fps: frames / seconds, decode: since("totalDecodeTime") / frames * 1000,
-				buffer: since("jitterBufferDelay") / since("jitterBufferEmittedCount") * 1000,
-				whole: since("totalProcessingDelay") / frames * 1000, mbit: since("bytesReceived") * 8 / seconds / 1e6,
+				fps: frames / seconds, decode: gained("totalDecodeTime") / frames * 1000,
+				buffer: gained("jitterBufferDelay") / gained("jitterBufferEmittedCount") * 1000,
+				whole: gained("totalProcessingDelay") / frames * 1000, mbit: gained("bytesReceived") * 8 / seconds / 1e6,
 			};
 		},
 		// ready waits for the marker by the transport, and tells the milliseconds since

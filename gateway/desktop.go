@@ -58,6 +58,7 @@ const (
 	choreLook   uint32 = 1 << iota // the route or the viewers may have changed
 	choreTouch                     // somebody did something
 	choreKeep                      // prolong what runs out
+	choreScreen                    // look whether a viewer sees a film
 	choreGlance                    // somebody would like a picture
 	choreReview                    // the share may have to change
 	choreBusy                      // none, but the mark that work runs, or never will again
@@ -147,6 +148,9 @@ func (d *desktop) attend(ctx context.Context, chores uint32) {
 	}
 	if chores&choreKeep != 0 {
 		d.keep(ctx)
+	}
+	if chores&choreScreen != 0 {
+		d.share.screen(time.Now())
 	}
 	if chores&choreReview != 0 {
 		d.share.review()

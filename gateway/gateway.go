@@ -31,6 +31,7 @@ import (
 
 	"github.com/streamspace/streamspace"
 	"github.com/streamspace/streamspace/broker"
+	"github.com/streamspace/streamspace/gateway/hub"
 	"github.com/streamspace/streamspace/gateway/relay"
 	"github.com/streamspace/streamspace/gateway/sound"
 	"github.com/streamspace/streamspace/gateway/ticket"
@@ -163,6 +164,7 @@ type Gateway struct {
 	drained     chan struct{}          // closed when draining begins
 	webrtc      atomic.Pointer[WebRTC] // of which viewers are told; nil where there is none
 	sound       *sound.Library         // nil without sound
+	codesFilms  func() bool            // whether there is what codes films as video for viewers on WebSocket
 
 	watchers sync.WaitGroup // grows in announce only
 	watching watching
@@ -213,7 +215,7 @@ func New(options Options) (*Gateway, error) {
 		key: ticket.NewKey(), link: options.Link, ingress: options.Ingress,
 		node:   broker.Node{Gateway: id, URL: options.URL, Region: options.Region},
 		limits: options.Limits.withDefaults(), timing: options.Timing.withDefaults(),
-		sound: options.Sound,
+		sound: options.Sound, codesFilms: sync.OnceValue(hub.CodesFilms),
 		tuner: newSocketTuner(options.Sockets, log), buffers: relay.NewBuffers(), drained: make(chan struct{}), again: make(chan struct{}, 1),
 		streams:    make(map[*stream]struct{}),
 		perSession: make(map[streamspace.SessionID]int), perUser: make(map[streamspace.UserID]int), perAddress: make(map[netip.Prefix]int),

@@ -32,7 +32,9 @@ var (
 func (o *observer) Moved(to relay.Direction, bytes int) {
 	o.bytes[to].Add(float64(bytes))
 	if to == relay.ToViewer {
-		o.figures.bytes.Add(int64(bytes))
+		if all := o.figures.bytes.Add(int64(bytes)); all/filmStep != (all-int64(bytes))/filmStep && o.stream.films.Load() {
+			o.stream.desktop.tell(choreScreen)
+		}
 		o.load.sent.Add(int64(bytes))
 		o.stream.stir()
 	}

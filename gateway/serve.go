@@ -105,7 +105,7 @@ func (s *stream) share(h *host, at *footing) error {
 // relay serves the viewer from the desktop's connection, and closes that.
 func (s *stream) relay(on server, at *footing) error {
 	defer on.conn.Close()
-	options := relay.Options{Policy: s.policy(), Gate: s.seat, Observer: s.observer, Timing: &s.gateway.timing.Relay}
+	options := relay.Options{Policy: s.policy(), Gate: s.seat, Observer: s.observer, Timing: &s.gateway.timing.Relay, Asked: s.asked}
 	if at.state.Parser != nil {
 		options.Resume, options.Replay = &at.state, at.replay
 	}
@@ -119,6 +119,11 @@ func (s *stream) relay(on server, at *footing) error {
 	}
 	letGo(on.conn, release)
 	return err
+}
+
+// asked notes whether the viewer would rather see films as video.
+func (s *stream) asked(encodings []rfb.Encoding) {
+	s.films.Store(hub.TakesFilms(encodings) && s.gateway.codesFilms())
 }
 
 // releaseTimeout bounds how long a desktop is waited for to let go of keys.

@@ -14,12 +14,21 @@ const (
 	// somebody glanced at it: a dashboard that is open asks again before that, and
 	// the viewer is not moved to and fro.
 	glanceFor = 75 * time.Second
+	// filmBytes is how much a viewer that is alone is sent, in bytes a second over
+	// filmLook, for a film to be looked for: after every filmStep bytes. A host finds out whether it is one: it then stays until
+	// there has been none for filmFor, and otherwise none is looked for again for
+	// barrenFor.
+	filmBytes = 600_000
+	filmStep  = 1 << 20
+	filmLook  = 3 * time.Second
+	filmFor   = 12 * time.Second
+	barrenFor = 2 * time.Minute
 )
 
 // share is how a desktop's pixels come to its viewers. One that is alone has a
 // connection to the desktop of its own, through a relay. From the second one on,
-// and while somebody glances at the desktop from outside, all are served by one
-// host.
+// while somebody glances at the desktop from outside, and while one sees a film
+// that it had better get as video, all are served by one host.
 //
 // A stream asks for its place before it is served, and again whenever it was
 // asked to move.
@@ -32,6 +41,11 @@ type share struct {
 	host    *host            // guarded by mu; nil when nobody needs one
 	glanced time.Time        // guarded by mu; when somebody glanced, until which the host stays is glanceFor later
 	alone   time.Time        // guarded by mu; since when there is no second stream
+	watched *stream          // guarded by mu; of which sent is
+	sent    int64            // guarded by mu; bytes that it had been sent at counted
+	counted time.Time        // guarded by mu
+	filmed  time.Time        // guarded by mu; when a film was last seen, or supposed
+	barren  time.Time        // guarded by mu; when one was last supposed in vain
 	look    *time.Timer      // guarded by mu; tells the desktop to look at the share again; may be nil
 	hosts   sync.WaitGroup   // grows under mu, while the desktop has a stream or a visit
 }
@@ -92,6 +106,29 @@ func (sh *share) glance() {
 	sh.open()
 	sh.host.glance()
 	sh.settle(now)
+}
+
+// screen looks for a film, now that its viewer has been sent filmStep more: whoever
+// is alone and sent very much is moved to a host, which codes films as video.
+func (sh *share) screen(now time.Time) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.host != nil || len(sh.streams) != 1 || !sh.streams[0].films.Load() || now.Before(sh.barren.Add(barrenFor)) {
+		sh.watched = nil
+		return
+	}
+	s := sh.streams[0]
+	sent, passed := s.observer.figures.bytes.Load(), now.Sub(sh.counted)
+	if sh.watched == s && passed < filmLook {
+		return
+	}
+	much := sh.watched == s && float64(sent-sh.sent) > filmBytes*passed.Seconds()
+	sh.watched, sh.sent, sh.counted = s, sent, now
+	if much {
+		sh.filmed, sh.barren = now, now // it is barren until the host says that it is not
+		sh.open()
+		sh.settle(now)
+	}
 }
 
 // pictured is told by a host that it has made a picture. Where nobody watches,
@@ -182,6 +219,11 @@ func (sh *share) review() {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	now := time.Now()
+	if !sh.filmed.IsZero() && sh.host != nil && sh.host.isReady() {
+		if at := sh.host.hub.Filmed(); at.After(sh.filmed) {
+			sh.filmed, sh.barren = at, time.Time{}
+		}
+	}
 	sh.settle(now)
 	if sh.host == nil || sh.needed(now) || len(sh.streams) != 1 || now.Before(sh.alone.Add(aloneFor)) {
 		return
@@ -197,7 +239,8 @@ func (sh *share) review() {
 
 // needed tells whether there has to be a host. It needs mu, as the next do.
 func (sh *share) needed(now time.Time) bool {
-	return len(sh.streams) > 1 || len(sh.bound) > 0 || sh.desktop.isFar() || !sh.glanced.IsZero() && now.Before(sh.glanced.Add(glanceFor))
+	return len(sh.streams) > 1 || len(sh.bound) > 0 || sh.desktop.isFar() || !sh.glanced.IsZero() && now.Before(sh.glanced.Add(glanceFor)) ||
+		!sh.filmed.IsZero() && now.Before(sh.filmed.Add(filmFor))
 }
 
 // open starts a host if there is none.

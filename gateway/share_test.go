@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"net"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -16,6 +17,7 @@ import (
 	"github.com/streamspace/streamspace"
 	"github.com/streamspace/streamspace/broker"
 	"github.com/streamspace/streamspace/gateway"
+	"github.com/streamspace/streamspace/gateway/hub"
 	"github.com/streamspace/streamspace/rfb"
 	"github.com/streamspace/streamspace/rfb/picture"
 	"github.com/streamspace/streamspace/rfb/picture/picturetest"
@@ -115,6 +117,11 @@ type member struct {
 // member lets a viewer in; no permissions mean an owner's.
 func (h *house) member(session streamspace.SessionID, speaks bool, permissions ...streamspace.Permission) *member {
 	h.t.Helper()
+	return h.memberThatAsks(lossless, session, speaks, permissions...)
+}
+
+func (h *house) memberThatAsks(encodings []rfb.Encoding, session streamspace.SessionID, speaks bool, permissions ...streamspace.Permission) *member {
+	h.t.Helper()
 	pass, claims := h.mint(session, permissions...)
 	dialer := websocket.Dialer{Subprotocols: []string{"binary"}, HandshakeTimeout: patience}
 	if speaks {
@@ -131,7 +138,7 @@ func (h *house) member(session streamspace.SessionID, speaks bool, permissions .
 	v := &viewer{t: h.t, conn: conn, texts: texts}
 	h.t.Cleanup(func() { conn.Close() })
 	v.handshake()
-	return &member{viewer: v, Mirror: picturetest.Reflect(h.t, v, v.init, lossless...), id: claims.Viewer, texts: texts}
+	return &member{viewer: v, Mirror: picturetest.Reflect(h.t, v, v.init, encodings...), id: claims.Viewer, texts: texts}
 }
 
 // tell sends a text.
@@ -381,4 +388,53 @@ func TestGlance(t *testing.T) {
 			t.Error("a glance woke a desktop")
 		}
 	}
+}
+
+// Who watches a film alone is moved to a host, which codes it as video where the
+// machine is fast enough for a film, and gets a relay of its own again afterwards.
+func TestAFilmIsMovedToAHost(t *testing.T) {
+	t.Parallel()
+	if !hub.CodesFilms() {
+		if os.Getenv("CI") != "" {
+			t.Fatal("OpenH264 is not installed")
+		}
+		t.Skip("OpenH264 is not installed")
+	}
+	d := newDisplay(t)
+	h := newHouse(t, nil)
+	session := streamspace.NewSessionID()
+	h.publish(session, d.address, 1)
+	encodings := append([]rfb.Encoding{rfb.EncodingH264, rfb.JPEGQuality(8)}, lossless...)
+	v := h.memberThatAsks(encodings, session, true)
+	v.ShowsWithin(d.draw(t), 255)
+	v.mode("relay")
+	film := make([]*picture.Picture, 8)
+	for i := range film {
+		film[i] = picturetest.Random(d.random, screenWidth, screenHeight)
+	}
+	var playing sync.WaitGroup
+	stop := make(chan struct{})
+	end := sync.OnceFunc(func() { close(stop); playing.Wait() })
+	defer end()
+	playing.Go(func() {
+		every := time.NewTicker(time.Second / 25)
+		defer every.Stop()
+		for i := 0; ; i++ {
+			d.Show(t, film[i%len(film)])
+			select {
+			case <-stop:
+				return
+			case <-every.C:
+			}
+		}
+	})
+	v.mode("hub")
+	d.connections(t, 1)
+	end()
+	t.Logf("%d frames came as video", v.Films())
+	last := d.draw(t)
+	v.Shows(last)
+	v.mode("relay")
+	v.ShowsWithin(d.draw(t), 255)
+	d.connections(t, 1)
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/streamspace/streamspace"
@@ -27,9 +28,10 @@ type stream struct {
 	branch     bool // the viewer is another gateway
 	controlled bool // the viewer had control, before its stream broke
 	observer   *observer
-	speaks     bool       // the viewer is told of the room; immutable from open
-	ear        *ear       // nil without sound; immutable from open
-	screen     hub.Screen // takes the pixels as video; nil: they go to the socket; immutable from open
+	films      atomic.Bool // the viewer would rather see films as video
+	speaks     bool        // the viewer is told of the room; immutable from open
+	ear        *ear        // nil without sound; immutable from open
+	screen     hub.Screen  // takes the pixels as video; nil: they go to the socket; immutable from open
 
 	mu     sync.Mutex
 	socket *relay.Socket      // guarded by mu until open, then immutable

@@ -11,10 +11,10 @@ run=(
   postgresql                                                                      # the private database
   libturbojpeg0                                                                   # JPEG for viewers that share a desktop
   pulseaudio libopus0                                                             # sound, and its codec
-  libvpx7 libyuv0                                                                 # VP9 and VP8 video; libaom3 adds AV1
+  libvpx7 libyuv0 libopenh264-7                                                   # VP9, VP8 and H.264 video; libaom3 adds AV1
   xterm pcmanfm mousepad galculator                                               # the first four applications
 )
-test=(redis-server nginx-full haproxy python3 gcc libc6-dev chromium libopenh264-7 xdotool xclip pulseaudio-utils x11-utils x11-apps tigervnc-tools procps prometheus) # promtool is in prometheus
+test=(redis-server nginx-full haproxy python3 gcc libc6-dev chromium xdotool xclip pulseaudio-utils x11-utils x11-apps tigervnc-tools procps prometheus) # promtool is in prometheus
 images=(buildah skopeo mmdebstrap debian-archive-keyring bubblewrap curl unzip qemu-user-static binfmt-support) # desktop images, also of other architectures
 kube=(containerd runc containernetworking-plugins iptables conntrack iproute2 util-linux redis-server chromium) # a cluster of one node, for its test
 bench=(websockify nginx-full libnginx-mod-stream redis-server wrk iproute2 chromium x11-apps)

@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -129,6 +130,9 @@ func TestExactPixelsBesideVideo(t *testing.T) {
 
 // isKey tells whether a frame of VP8 or VP9 stands alone.
 func isKey(codec video.Codec, frame []byte) bool {
+	if codec == video.H264 {
+		return isIDR(frame)
+	}
 	if codec == video.VP8 {
 		return frame[0]&1 == 0 // RFC 6386 section 9.1
 	}
@@ -303,8 +307,11 @@ window.decode = async (codec) => {
 func decode(t *testing.T, codec string, frames [][]byte) *picture.Picture {
 	t.Helper()
 	kind := video.VP9
-	if codec == "vp8" {
+	switch {
+	case codec == "vp8":
 		kind = video.VP8
+	case strings.HasPrefix(codec, "avc1"):
+		kind = video.H264
 	}
 	var shown []byte
 	mux := http.NewServeMux()

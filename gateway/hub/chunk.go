@@ -18,11 +18,15 @@ type classKey struct {
 	raw     bool
 	copies  bool // CopyRect is understood
 	fences  bool // a fence follows each update
+	reel    bool // a film goes as video
 }
 
 func (k classKey) String() string {
 	if k.raw {
 		return "raw"
+	}
+	if k.reel {
+		return "h264_" + k.quality.String()
 	}
 	return k.quality.String()
 }
@@ -93,8 +97,9 @@ func (p *parcels) keep(e parcel) {
 	*p = append(*p, e)
 }
 
-// encode makes a chunk of copies and of what the screen shows in rects.
-func (h *Hub) encode(key classKey, copies []copied, rects []image.Rectangle) *chunk {
+// encode makes a chunk of copies, of what the screen shows in rects, and of
+// rectangles that are ready.
+func (h *Hub) encode(key classKey, copies []copied, rects []image.Rectangle, ready ...[]byte) *chunk {
 	h.sequence++
 	c := &chunk{sequence: h.sequence}
 	b := make([]byte, relay.Headroom, relay.Headroom+4096)
@@ -113,11 +118,14 @@ func (h *Hub) encode(key classKey, copies []copied, rects []image.Rectangle) *ch
 		c.lossy = slices.Clone(lossy)
 	}
 	count += n
-	if count > rfb.MaxRects && len(copies) > 0 {
+	if count+len(ready) > rfb.MaxRects && len(copies) > 0 {
 		for _, copy := range copies { // too many to be told one by one
 			rects = append(slices.Clip(rects), copy.to)
 		}
-		return h.encode(key, nil, rects)
+		return h.encode(key, nil, rects, ready...)
+	}
+	for _, rect := range ready {
+		b, count = append(b, rect...), count+1
 	}
 	c.rects = count
 	binary.BigEndian.PutUint16(b[relay.Headroom+2:], uint16(count))

@@ -34,6 +34,7 @@ func (h *Hub) show(now time.Time) {
 	}
 	chunks := make(map[classKey]*chunk, len(h.classes))
 	h.filmFrame(now)
+	h.project(now)
 	for _, v := range h.viewers {
 		if v.seat.Screen != nil {
 			if v.wish.exact {
@@ -44,11 +45,12 @@ func (h *Hub) show(now time.Time) {
 			continue
 		}
 		v.follow(&h.frame)
-		takes := v.asked() && v.open() && (v.inStep() || v.replaces(&h.frame))
+		takes := v.takes(&h.frame)
 		if v.class != nil {
 			v.kept(takes, now)
 		}
 		if !takes {
+			h.missReel(v, now)
 			v.dirty.addAll(h.frame.damage)
 			v.dirty.addAll(h.frame.moved)
 			h.judge(v, now)
@@ -61,6 +63,9 @@ func (h *Hub) show(now time.Time) {
 			chunks[v.class.key] = c
 		}
 		v.dirty = v.dirty[:0]
+		if v.class.key.reel {
+			v.soft.subtract(h.motion.film)
+		}
 		v.send(c, now, true)
 		h.judge(v, now)
 	}
@@ -80,6 +85,11 @@ func (v *viewer) follow(f *frame) {
 	}
 }
 
+// takes tells whether the viewer can take the frame as it came.
+func (v *viewer) takes(f *frame) bool {
+	return v.asked() && v.open() && (v.inStep() || v.replaces(f))
+}
+
 // replaces tells whether the frame has all that the viewer needs: then it gets
 // the frame as those in step do.
 func (v *viewer) replaces(f *frame) bool {
@@ -95,7 +105,7 @@ func (h *Hub) frameChunk(class *class) *chunk {
 		all.addAll(h.frame.moved)
 		copies, rects = nil, all
 	}
-	c := h.encode(class.key, copies, rects)
+	c := h.reelChunk(class, copies, rects)
 	class.lossy.addAll(c.lossy)
 	return c
 }
@@ -179,14 +189,14 @@ func (h *Hub) parcel(key classKey, rects []image.Rectangle) *chunk {
 
 // exact is the class's key for pixels without loss.
 func (k classKey) exact() classKey {
-	k.quality = tight.Lossless | k.quality&tight.Lossless.WithGradient()
+	k.quality, k.reel = tight.Lossless|k.quality&tight.Lossless.WithGradient(), false
 	return k
 }
 
 // sharpen sends a viewer without loss what it alone sees not exactly and what has
 // come to rest.
 func (h *Hub) sharpen(v *viewer, now time.Time) {
-	rects := h.rested(v.soft, now)
+	rects := h.rested(h.offReel(v.class.key, v.soft, now), now)
 	if len(rects) == 0 {
 		return
 	}
@@ -199,7 +209,7 @@ func (h *Hub) sharpen(v *viewer, now time.Time) {
 
 // sharpenClass does the same for what all in step of a class see not exactly.
 func (h *Hub) sharpenClass(c *class, now time.Time) {
-	rects := h.rested(c.lossy, now)
+	rects := h.rested(h.offReel(c.key, c.lossy, now), now)
 	if len(rects) == 0 {
 		return
 	}

@@ -86,6 +86,8 @@ func (h *Hub) sized(r rfb.ServerRect) error {
 	h.init.Store(&init)
 	h.picture.Resize(int(size.Width), int(size.Height))
 	h.changed.resize(h.bounds())
+	h.motion.resize(h.bounds())
+	h.dropReels()
 	h.frame.begin(h.frame.at)
 	h.parcels = nil
 	h.missing = clip(h.missing, h.bounds())

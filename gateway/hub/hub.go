@@ -54,6 +54,7 @@ type Options struct {
 	Observer Observer      // hears nothing
 	Stall    time.Duration // 15 s: without the desktop taking input, or answering
 	Probe    time.Duration // 30 s: of the desktop's silence, until it is asked whether it lives
+	FilmRate int           // 8: changes a second from which on a part of the screen is a film
 	// Parting, if there is one, is told why the upstream ended, and then all viewers
 	// are handed back, to whoever serves them next. Without it they end too.
 	Parting func(cause error)
@@ -80,8 +81,9 @@ type Hub struct {
 	mail    *mailbox
 	serving sync.WaitGroup // grows in the loop only
 
-	init  atomic.Pointer[rfb.ServerInit] // present size and name
-	cause error                          // why the loop ended; set before done is closed
+	init   atomic.Pointer[rfb.ServerInit] // present size and name
+	filmed atomic.Int64                   // when a viewer was last shown a film as video, nanoseconds since 1970
+	cause  error                          // why the loop ended; set before done is closed
 
 	// owned by the loop
 	picture  *picture.Picture
@@ -97,6 +99,9 @@ type Hub struct {
 	sequence uint64         // of the latest chunk
 	parcels  parcels
 	changed  grid // when each part of the screen changed
+	motion   motion
+	reels    map[classKey]*reel // of the classes with a film as video
+	reelless bool               // there is nothing that codes one
 	timer    *time.Timer
 	wakeAt   time.Time // when the timer goes off; zero when it does not
 	parting  bool      // takes nobody any more
@@ -116,6 +121,9 @@ func New(up Upstream, options Options) *Hub {
 	if options.Probe == 0 {
 		options.Probe = 30 * time.Second
 	}
+	if options.FilmRate == 0 {
+		options.FilmRate = filmRate
+	}
 	init := up.Init
 	init.Format = rfb.RGB888()
 	done := make(chan struct{})
@@ -123,10 +131,12 @@ func New(up Upstream, options Options) *Hub {
 		options: options, up: newUpstream(up, options.Stall, done),
 		ready: make(chan struct{}), done: done, mail: newMailbox(),
 		picture: picture.New(int(init.Width), int(init.Height)), decoder: picture.NewDecoder(), encoder: tight.NewEncoder(),
-		classes: make(map[classKey]*class), cameras: make(map[cameraKey]*camera), timer: time.NewTimer(time.Hour),
+		classes: make(map[classKey]*class), cameras: make(map[cameraKey]*camera), reels: make(map[classKey]*reel), timer: time.NewTimer(time.Hour),
 	}
 	h.init.Store(&init)
 	h.changed.resize(h.bounds())
+	h.motion.least = options.FilmRate
+	h.motion.resize(h.bounds())
 	h.missing.add(h.bounds())
 	return h
 }
@@ -159,6 +169,7 @@ func (h *Hub) Run(ctx context.Context) error {
 		h.turnAway(v)
 	}
 	h.filming.Wait()
+	h.closeReels()
 	h.encoder.Close()
 	return h.cause
 }

@@ -21,6 +21,7 @@ type wish struct {
 	best     int  // on the ladder
 	bitrate  int  // of video at most, in bits a second
 	exact    bool // beside video the exact pixels, when they rest
+	reel     bool // films as H.264
 }
 
 // bitrates of video, by JPEG quality level: those who wish for less data get less
@@ -43,6 +44,8 @@ func wishOf(encodings []rfb.Encoding) wish {
 			w.copies = true
 		case e == rfb.EncodingFence:
 			w.fences = true
+		case e == rfb.EncodingH264:
+			w.reel = true
 		case e == rfb.EncodingQEMULEDState:
 			w.gradient = true // noVNC that knows the one knows the other
 		case e >= rfb.JPEGQuality(0) && e <= rfb.JPEGQuality(9) && w.lossless:
@@ -62,8 +65,13 @@ func wishOf(encodings []rfb.Encoding) wish {
 			}
 		}
 	}
+	w.reel = w.reel && w.tight && !w.lossless && !w.exact
 	return w
 }
+
+// TakesFilms tells whether a viewer that asks for these encodings is sent films as
+// video.
+func TakesFilms(encodings []rfb.Encoding) bool { return wishOf(encodings).reel }
 
 // key is the class of a viewer with this wish, so many steps below the best that
 // it takes.
@@ -83,12 +91,14 @@ func (w wish) key(format rfb.PixelFormat, steps int) classKey {
 	return key
 }
 
-// classify puts a viewer into the class that it belongs to.
-func (h *Hub) classify(v *viewer, now time.Time) {
+// classify puts a viewer into the class that it belongs to; with reel, into that
+// of those who see a film as video.
+func (h *Hub) classify(v *viewer, now time.Time, reel bool) {
 	if v.left.Load() || v.encodings == nil {
 		return
 	}
 	key := v.wish.key(v.format, v.pace.steps)
+	key.reel = reel && !key.raw
 	if v.class != nil && v.class.key == key {
 		return
 	}
@@ -115,6 +125,7 @@ func (h *Hub) unclassify(v *viewer) {
 	h.options.Observer.Viewers(v.class.key.String(), -1)
 	if v.class.viewers--; v.class.viewers == 0 {
 		delete(h.classes, v.class.key)
+		h.closeReel(v.class.key)
 	}
 	v.class = nil
 }
@@ -181,6 +192,6 @@ func (h *Hub) judge(v *viewer, now time.Time) {
 		return
 	}
 	if v.pace.judge(now, worst) {
-		h.classify(v, now)
+		h.classify(v, now, false)
 	}
 }

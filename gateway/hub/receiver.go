@@ -180,7 +180,7 @@ func (v *viewer) setFormat(format rfb.PixelFormat) error {
 	if v.format != format {
 		v.format = format
 		v.owed |= oweCursor
-		v.hub.classify(v, time.Now())
+		v.hub.classify(v, time.Now(), false)
 	}
 	return nil
 }
@@ -208,7 +208,7 @@ func (v *viewer) setEncodings(list []rfb.Encoding) error {
 			v.owed |= told.debt
 		}
 	}
-	v.hub.classify(v, now)
+	v.hub.classify(v, now, false)
 	if v.seat.Screen != nil {
 		v.hub.turn(v)
 		v.softenAll()

@@ -72,6 +72,8 @@ type viewer struct {
 	gone       bool   // has left; its writer takes nothing more
 	flow       flow
 	pace       pace
+	reelFrom   time.Time // from when on it may see films as video
+	reelPause  time.Duration
 	skipped    int64 // frames that it did not get as they came
 	calm       int   // frames in a row that it did
 	slow       bool
@@ -176,7 +178,7 @@ func (h *Hub) join(v *viewer, encodings []rfb.Encoding) error {
 		v.wish = wishOf(encodings)
 		v.owed |= oweAll &^ oweSize
 		v.flow.fences = v.has(rfb.EncodingFence)
-		h.classify(v, time.Now())
+		h.classify(v, time.Now(), false)
 		h.serve(v, time.Now(), true)
 	}
 	return nil

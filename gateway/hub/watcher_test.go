@@ -73,9 +73,14 @@ func serve(t *testing.T, up hub.Upstream, options hub.Options) (h *hub.Hub, ende
 // desktop runs a hub in front of a real Xvnc.
 func desktop(t *testing.T, width, height int) (*picturetest.Xvnc, *hub.Hub) {
 	t.Helper()
+	return desktopWith(t, width, height, hub.Options{})
+}
+
+func desktopWith(t *testing.T, width, height int, options hub.Options) (*picturetest.Xvnc, *hub.Hub) {
+	t.Helper()
 	x := picturetest.StartXvnc(t, width, height)
 	conn, init := connect(t, x)
-	h, _ := serve(t, hub.Upstream{Conn: conn, Init: init}, hub.Options{})
+	h, _ := serve(t, hub.Upstream{Conn: conn, Init: init}, options)
 	select {
 	case <-h.Ready():
 	case <-time.After(patience):
@@ -148,6 +153,7 @@ type watcher struct {
 	others  []rfb.ServerMessage // guarded by mu; messages that are no updates
 	rects   []rfb.ServerRect    // guarded by mu; rectangles without pixels
 	pixels  []rfb.Encoding      // guarded by mu; encodings of those with
+	scenes  []scene             // guarded by mu; those in H.264, which are not drawn
 	err     error               // guarded by mu; why it stopped
 	paused  chan struct{}       // guarded by mu; not nil: does not read until closed
 }
@@ -288,6 +294,10 @@ func (w *watcher) draw(m rfb.ServerMessage, decoder *picture.Decoder) error {
 		w.pixels = append(w.pixels, r.Encoding)
 		if w.format != rfb.RGB888() {
 			w.drawForeign(r)
+			continue
+		}
+		if r.Encoding == rfb.EncodingH264 {
+			w.takeScene(r)
 			continue
 		}
 		if err := decoder.Decode(w.picture, r); err != nil {

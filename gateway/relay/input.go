@@ -153,6 +153,9 @@ func (in *input) encodings(m rfb.ClientMessage) error {
 	}
 	in.state.Encodings = append(make([]rfb.Encoding, 0, len(kept)), kept...)
 	in.age.speaks.Store(in.state.Has(rfb.EncodingFence))
+	if in.asks != nil {
+		in.asks(in.state.Encodings)
+	}
 	return in.forward(rfb.AppendSetEncodings(nil, kept...))
 }
 

@@ -60,6 +60,9 @@ type Options struct {
 	Gate     Gate // nil: everything that the policy allows passes
 	Observer Observer
 	Timing   *Timing
+	// Asked, if there is one, is told which encodings the viewer asks for and may
+	// have, each time.
+	Asked func(encodings []rfb.Encoding)
 
 	// Resume is the state of a viewer that was served by something else. The
 	// desktop is fresh: it is told what the viewer told before, and then gets
@@ -77,6 +80,7 @@ type relay struct {
 	gate     Gate
 	observer Observer
 	timing   *Timing
+	asks     func([]rfb.Encoding)
 	resumed  bool              // the viewer was served by something else before
 	walker   *rfb.ServerWalker // the output's, but for SetPixelFormat
 
@@ -103,7 +107,7 @@ type relay struct {
 func Run(viewer *Socket, desktop net.Conn, init rfb.ServerInit, options Options) (State, error) {
 	r := &relay{
 		viewer: viewer, desktop: newWire(desktop),
-		policy: options.Policy, gate: options.Gate, observer: options.Observer, timing: options.Timing,
+		policy: options.Policy, gate: options.Gate, observer: options.Observer, timing: options.Timing, asks: options.Asked,
 		walker: rfb.NewServerWalker(init),
 	}
 	now := time.Now()

@@ -34,6 +34,9 @@ const gradient Quality = 1 << 15
 // that are alive list QEMULEDState.
 func (q Quality) WithGradient() Quality { return q | gradient }
 
+// WithoutGradient is the quality for all others.
+func (q Quality) WithoutGradient() Quality { return q &^ gradient }
+
 func (q Quality) jpeg() int               { return int(q & 0xFF) }
 func (q Quality) chroma() rfb.Subsampling { return rfb.Subsampling(q &^ gradient >> 8) }
 func (q Quality) lossless() bool          { return q.jpeg() == 0 }

@@ -2,6 +2,7 @@ package picturetest
 
 import (
 	"io"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -22,6 +23,7 @@ type Mirror struct {
 	mu       sync.Mutex
 	screen   *picture.Picture    // guarded by mu
 	updates  int                 // guarded by mu
+	films    int                 // guarded by mu
 	messages []rfb.ServerMessage // guarded by mu; all but updates, without their data
 	err      error               // guarded by mu; why it stopped
 }
@@ -92,6 +94,9 @@ func (m *Mirror) take(message rfb.ServerMessage, decoder *picture.Decoder) {
 	}
 	m.mu.Lock()
 	if message.Type == rfb.ServerFramebufferUpdate {
+		all := len(message.Rects)
+		message.Rects = slices.DeleteFunc(message.Rects, func(r rfb.ServerRect) bool { return r.Encoding == rfb.EncodingH264 })
+		m.films += all - len(message.Rects)
 		Draw(m.t, decoder, m.screen, message)
 		m.updates++
 	} else {
@@ -158,6 +163,13 @@ func (m *Mirror) Count(kind rfb.ServerMessageType) (count int) {
 		}
 	}
 	return count
+}
+
+// Films is how many rectangles of H.264 have come, which are not drawn.
+func (m *Mirror) Films() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.films
 }
 
 // Screen is what it shows now.

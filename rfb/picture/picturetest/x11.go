@@ -80,8 +80,8 @@ func (x *x11) begin() error {
 	return err
 }
 
-// put draws the picture at the screen's top left, and returns when it is there.
-func (x *x11) put(p *picture.Picture) error {
+// put draws the picture at a place of the screen, and returns when it is there.
+func (x *x11) put(p *picture.Picture, at image.Point) error {
 	if err := x.conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (x *x11) put(p *picture.Picture) error {
 		b = le.AppendUint16(append(b, x11PutImage, x11ZPixmap), uint16((head+len(pixels))/4))
 		b = le.AppendUint32(le.AppendUint32(b, x.root), x.context)
 		b = le.AppendUint16(le.AppendUint16(b, uint16(p.Width)), uint16(n))
-		b = le.AppendUint16(le.AppendUint16(b, 0), uint16(y))
+		b = le.AppendUint16(le.AppendUint16(b, uint16(at.X)), uint16(at.Y+y))
 		b = append(b, 0, 24, 0, 0) // no padding to the left, depth
 		b = append(b, pixels...)
 	}

@@ -39,7 +39,13 @@ func (x *Xvnc) Socket() string { return x.server.Socket }
 // Show puts a picture on the screen, and returns when Xvnc has it.
 func (x *Xvnc) Show(t testing.TB, p *picture.Picture) {
 	t.Helper()
-	if err := x.x.put(p); err != nil {
+	x.ShowAt(t, p, image.Point{})
+}
+
+// ShowAt puts one on a part of it.
+func (x *Xvnc) ShowAt(t testing.TB, p *picture.Picture, at image.Point) {
+	t.Helper()
+	if err := x.x.put(p, at); err != nil {
 		t.Fatal(err)
 	}
 }
