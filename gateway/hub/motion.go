@@ -13,8 +13,8 @@ const (
 	filmRate    = 12
 	// motionArea is the least area of a film, in pixels: 160x100.
 	motionArea = 16000
-	// motionShare is how much of the rectangle around all cells in motion has to be
-	// in motion, in percent: two films far apart are not one.
+	// motionShare is how much of the rectangle around neighbouring cells in motion has
+	// to be in motion, in percent.
 	motionShare = 70
 )
 
@@ -28,7 +28,7 @@ type motion struct {
 	latest  []uint64 // of each cell, the number of the last such frame
 	since   time.Time
 
-	cells image.Rectangle // around the cells that were in motion when it was last judged, in pixels
+	cells image.Rectangle // around the most neighbouring cells that were in motion when it was last judged, in pixels
 	drawn image.Rectangle // what has been drawn in there since
 	film  image.Rectangle // empty: there is none
 	rate  int             // its frames a second, by the latest count
@@ -73,19 +73,7 @@ func (m *motion) note(f *frame) (changed bool) {
 // judge looks where there has been motion, and whether it is where it was: a film
 // is one when it has been there twice, and goes on while the motion stays in it.
 func (m *motion) judge(passed time.Duration) (changed bool) {
-	var around image.Rectangle
-	moving, most := 0, uint16(0)
-	least := uint16(max(time.Duration(m.least)*passed/time.Second, 2))
-	for i, count := range m.counts {
-		if count >= least {
-			x, y := i%m.columns*cell, i/m.columns*cell
-			around = around.Union(image.Rect(x, y, x+cell, y+cell))
-			moving, most = moving+1, max(most, count)
-		}
-	}
-	if moving*cell*cell*100 < around.Dx()*around.Dy()*motionShare {
-		around = image.Rectangle{}
-	}
+	around, most := m.largest(uint16(max(time.Duration(m.least)*passed/time.Second, 2)))
 	was := m.film
 	switch {
 	case around.Empty(), !around.Overlaps(m.cells):
@@ -100,4 +88,42 @@ func (m *motion) judge(passed time.Duration) (changed bool) {
 	m.cells = around
 	m.rate = int(time.Duration(most) * time.Second / passed)
 	return m.film != was
+}
+
+// largest returns the rectangle around the largest group of neighbouring cells that
+// changed at least so often, if nearly all in there did, and how often one of them
+// did at most. Smaller groups may be an animation beside a film.
+func (m *motion) largest(least uint16) (around image.Rectangle, most uint16) {
+	seen := make([]bool, len(m.counts))
+	size := 0
+	for start := range m.counts {
+		if seen[start] || m.counts[start] < least {
+			continue
+		}
+		seen[start] = true
+		group := []int{start}
+		var box image.Rectangle
+		var often uint16
+		for next := 0; next < len(group); next++ {
+			i := group[next]
+			at := image.Pt(i%m.columns, i/m.columns)
+			box = box.Union(image.Rectangle{Min: at, Max: at.Add(image.Pt(1, 1))})
+			often = max(often, m.counts[i])
+			for y := max(at.Y-1, 0); y <= at.Y+1; y++ {
+				for x := max(at.X-1, 0); x <= min(at.X+1, m.columns-1); x++ {
+					if n := y*m.columns + x; n < len(seen) && !seen[n] && m.counts[n] >= least {
+						seen[n] = true
+						group = append(group, n)
+					}
+				}
+			}
+		}
+		if len(group) > size {
+			size, around, most = len(group), box, often
+		}
+	}
+	if size*100 < around.Dx()*around.Dy()*motionShare {
+		return image.Rectangle{}, most
+	}
+	return image.Rectangle{Min: around.Min.Mul(cell), Max: around.Max.Mul(cell)}, most
 }

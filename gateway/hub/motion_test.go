@@ -56,7 +56,7 @@ func TestWhereThereIsAFilm(t *testing.T) {
 		"slides":             {4, film, image.Rectangle{}},
 		"typing":             {14, func(i int) []image.Rectangle { return []image.Rectangle{image.Rect(i*8%900, 200, i*8%900+8, 216)} }, image.Rectangle{}},
 		"a small animation":  {60, func(int) []image.Rectangle { return []image.Rectangle{image.Rect(200, 200, 280, 280)} }, image.Rectangle{}},
-		"far apart":          {30, beside, image.Rectangle{}},
+		"beside a spinner":   {30, beside, at},
 		"the whole screen":   {30, func(int) []image.Rectangle { return []image.Rectangle{image.Rect(0, 0, 1280, 720)} }, image.Rect(0, 0, 1280, 720)},
 		"nothing any longer": {30, func(int) []image.Rectangle { return nil }, image.Rectangle{}},
 	}
