@@ -150,6 +150,9 @@ func (r *Reconciler) wanted(ctx context.Context, s *session, heard heard, now ti
 		r.unwant(s, heard.wanted)
 		return false, time.Time{}, nil
 	}
+	if s.row.State == streamspace.StateHibernating && !s.did.Revoked.Equal(s.row.StateChangedAt) {
+		return false, now.Add(r.timing.WakeGrace), nil // they are yet to be sent away, and it may be one of theirs
+	}
 	grace := s.did.Revoked.Add(r.timing.WakeGrace)
 	switch {
 	case !heard.wanted.Before(grace), now.Before(s.did.Revoked): // in the latter, the clock was set back

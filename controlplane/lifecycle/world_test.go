@@ -32,7 +32,7 @@ const patience = 60 * time.Second
 // that what happens in a test happens because somebody was told.
 var quick = lifecycle.Timing{
 	StartTimeout: 5 * time.Second, GoneTimeout: time.Second, Backoff: 10 * time.Millisecond, MaxRestarts: 3, Settled: time.Hour,
-	StepEvery: 5 * time.Millisecond, FlushTouch: 50 * time.Millisecond, WakeGrace: 150 * time.Millisecond, Resync: time.Hour,
+	StepEvery: 5 * time.Millisecond, FlushTouch: 50 * time.Millisecond, WakeGrace: 500 * time.Millisecond, Resync: time.Hour,
 	CallTimeout: 5 * time.Second, RetryFirst: 5 * time.Millisecond, RetryMost: 50 * time.Millisecond,
 }
 
